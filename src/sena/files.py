@@ -1,0 +1,76 @@
+"""Writing so that a kill at any moment leaves the old file or the new one, never half of either."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sena.errors import SenaError
+
+
+def write_with(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a neighbouring temporary file, then move it to `path` in one step.
+
+    Raises SenaError with the mend when the disk is full or the folder may not be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with open(temporary, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Atomic `path.write_bytes(data)`."""
+    write_with(path, lambda temporary: _write(temporary, data))
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Atomic `path.write_text(text)`, UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomic JSON, sorted keys and a final newline, so that equal values are equal bytes."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`. Raises SenaError naming the file when it is not JSON."""
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise SenaError(f"{path} is not valid JSON (line {error.lineno}): move it away and start again") from error
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while piece := handle.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def disk_error(path: Path, error: OSError) -> SenaError:
+    """The sentence for a write that failed."""
+    if error.errno == errno.ENOSPC:
+        return SenaError(f"No space left on the disk of {path}: free some and run the same command again; it goes on")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SenaError(f"{path} may not be written: change its permissions or choose another --out")
+    return SenaError(f"{path} could not be written ({error.strerror}): mend that and run the same command again")

@@ -1,0 +1,48 @@
+"""What a stage is: two pure functions around an engine, and the columns that it reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+from sena.errors import SenaError
+from sena.records import Again, Drop, Reply, Request, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a stage may know besides its row: enough to derive seeds, nothing about shards or workers."""
+
+    run_seed: int
+    round: int
+
+
+class Stage(Protocol):
+    """`ask` says what to ask the model about a row, `take` what its replies make of the row.
+
+    `take` gets the replies in the order of `ask`'s requests, and returns the rows that go on (usually one), a Drop,
+    or Again (the row goes through `ask` once more; a stage bounds this by itself, through what it wrote in the row).
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+    def ask(self, row: Row, context: Context) -> Sequence[Request]: ...
+
+    def take(self, row: Row, replies: Sequence[Reply]) -> Sequence[Row] | Drop | Again: ...
+
+
+def check_columns(stages: Sequence[Stage], given: Sequence[str] = ("id", "image_id", "number")) -> None:
+    """Every column a stage reads was written by an earlier one. Raises SenaError naming stage and column."""
+    known = {field.name for field in fields(Row)}
+    written = set(given)
+    for stage in stages:
+        for column in (*stage.reads, *stage.writes):
+            if column not in known:
+                raise SenaError(f"stage {stage.name!r} names a column {column!r} that no row has")
+        for column in stage.reads:
+            if column not in written:
+                raise SenaError(f"stage {stage.name!r} reads {column!r}, which no stage before it writes")
+        written.update(stage.writes)
