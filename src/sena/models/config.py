@@ -1,0 +1,20 @@
+"""The recipe's `model` section."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sena.config import Config
+
+
+class ModelConfig(Config):
+    """Which model evolves, and in what precision."""
+
+    name: str
+    """A Hugging Face name, a local folder, or `mini` for the shipped miniature."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Precision of weights and computation; `auto` is float32 on a CPU and bfloat16 on a GPU."""
+    device: str = "auto"
+    """`auto` takes the first GPU when there is one, else the CPU."""
+    data_template: Literal["same", "llava_v1"] = "same"
+    """Template under which answers are made: `same` as in training, or the released code's `llava_v1` (a quirk)."""

@@ -1,0 +1,97 @@
+"""Loading and saving: any Hugging Face vision-language model, safetensors only, no code of others run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sena.errors import ModelError
+from sena.models import template as templates
+from sena.models.vlm import VLM
+
+_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
+    """A model by hub name or folder, in evaluation mode.
+
+    Raises ModelError with the mend when there is none, when it reads no pictures, or when it has no safetensors.
+    """
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    place = resolve_device(device)
+    config = _guard(name, load_config, name)
+    if config.model_type not in _vision_types():
+        raise ModelError(f"{name} is a {config.model_type} model, which reads no pictures: give a vision-language model")
+    model = _guard(
+        name,
+        AutoModelForImageTextToText.from_pretrained,
+        name,
+        dtype=resolve_dtype(dtype, place),
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
+    model.to(place).eval()
+    return VLM(model, processor, templates.choose(config.model_type, processor), name)
+
+
+def load_config(name: str) -> Any:
+    """The model's configuration alone. Raises ModelError for a folder that holds no model."""
+    from transformers import AutoConfig
+
+    folder = Path(name)
+    looks_local = folder.exists() or name.startswith((".", "/", "~"))
+    if looks_local and not (folder / "config.json").is_file():
+        raise ModelError(f"{name} holds no model (no config.json there): give a model's folder or its hub name")
+    return AutoConfig.from_pretrained(name, trust_remote_code=False)
+
+
+def save(vlm: VLM, folder: Path) -> None:
+    """Model, processor and generation settings in Hugging Face layout, safetensors and JSON only."""
+    vlm.model.save_pretrained(folder)
+    vlm.processor.save_pretrained(folder)
+
+
+def resolve_device(device: str) -> torch.device:
+    """`auto` is the first GPU when there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError("model.device asks for a GPU, and torch sees none: set model.device to cpu or auto")
+    return torch.device(device)
+
+
+def resolve_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """`auto` is float32 on a CPU and bfloat16 elsewhere."""
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    return _PRECISIONS[dtype]
+
+
+def _vision_types() -> set[str]:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    return set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+
+
+def _guard(name: str, call: Any, *args: Any, **options: Any) -> Any:
+    """Turn what transformers raises for a user's mistake into one sentence."""
+    try:
+        return call(*args, **options)
+    except ModelError:
+        raise
+    except ImportError as error:
+        raise ModelError(f"{name} needs a package that is not installed: {_first_line(error)}") from error
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        text = _first_line(error)
+        if "safetensors" in text:
+            raise ModelError(f"{name} has no safetensors weights, and sena reads no others: convert them first") from error
+        raise ModelError(f"{name} could not be loaded: {text}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,83 @@
+"""The chat template, held once for data, training and evaluation, so that the three cannot drift apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sena.errors import ModelError
+
+# The two templates below are an interface of the LLaVA-1.5 checkpoints: exact to the letter.
+VICUNA_V1_SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
+LLAVA_V1_SYSTEM = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+_TEXT, _ANSWER = "\ue000", "\ue001"  # private-use characters: no template holds them, so they mark where text goes
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One user turn and the opening of the assistant's, cut at the places where text goes in.
+
+    A prompt is `before + text + after`, or `before_image + text + after` with the picture's placeholder in it;
+    an answer is `separator + text` and then the end token.
+    """
+
+    name: str
+    before: str
+    before_image: str
+    after: str
+    separator: str
+    closing: str
+
+
+def vicuna(name: str, system: str, image_token: str, end: str) -> Template:
+    """The template of LLaVA-1.5 (`vicuna_v1` in LLaVA's code), which the hub's copies print without system sentence."""
+    head = f"{system} USER: "
+    return Template(name, head, f"{head}{image_token}\n", " ASSISTANT:", " ", end)
+
+
+def from_processor(processor: Any) -> Template:
+    """Cut the checkpoint's own chat template at the places of the text. Raises ModelError when it has none."""
+    if not getattr(processor, "chat_template", None):
+        raise ModelError("this model has no chat template: put a chat_template.jinja beside its processor's files")
+    text: list[dict[str, str]] = [{"type": "text", "text": _TEXT}]
+    plain = _render(processor, [{"role": "user", "content": text}], opened=True)
+    pictured = _render(processor, [{"role": "user", "content": [{"type": "image"}, *text]}], opened=True)
+    answered = _render(
+        processor,
+        [
+            {"role": "user", "content": [{"type": "image"}, *text]},
+            {"role": "assistant", "content": [{"type": "text", "text": _ANSWER}]},
+        ],
+        opened=False,
+    )
+    before, _, after = plain.partition(_TEXT)
+    before_image, mark, after_image = pictured.partition(_TEXT)
+    if not mark or after != after_image or _ANSWER not in answered:
+        raise ModelError("this model's chat template does not keep the user's text in one piece; sena cannot use it")
+    opening, _, closing = answered.partition(_ANSWER)
+    separator = opening.removeprefix(pictured) if opening.startswith(pictured) else ""
+    return Template("chat", before, before_image, after, separator, closing)
+
+
+def _render(processor: Any, turns: list[dict[str, Any]], opened: bool) -> str:
+    return processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=opened)
+
+
+def choose(model_type: str, processor: Any) -> Template:
+    """LLaVA-1.5 checkpoints get the template they were trained with; every other model brings its own.
+
+    They are told by their model type and by the vicuna roles in the template on the hub, which lacks the system
+    sentence; a `llava` with another chat template (the miniature, a user's own) keeps its own.
+    """
+    shipped = getattr(processor, "chat_template", None) or ""
+    if isinstance(shipped, dict):
+        shipped = shipped.get("default", "")
+    if model_type == "llava" and ("ASSISTANT:" in shipped or not shipped):
+        return vicuna("vicuna_v1", VICUNA_V1_SYSTEM, processor.image_token, processor.tokenizer.eos_token)
+    return from_processor(processor)

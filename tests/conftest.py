@@ -1,0 +1,32 @@
+"""Shared tiny models, made once a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from sena.models.vlm import VLM
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved tiny LLaVA with its processor. Read only: it is shared by the whole session."""
+    from tests.tiny import tiny_llava
+
+    return tiny_llava(tmp_path_factory.mktemp("tiny-llava"))
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path) -> Iterator[VLM]:
+    """A freshly loaded tiny LLaVA, which a test may change."""
+    from sena.models.load import load
+
+    yield load(str(tiny_folder), dtype="float32", device="cpu")
