@@ -1,0 +1,1 @@
+"""Whoever answers or scores prompts: a local model, or a script of canned replies."""

@@ -1,0 +1,38 @@
+"""What an engine is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from sena.config import Config
+from sena.records import Reply, Request, Score
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+OpenImage = Callable[[str], "Image.Image"]
+"""From an image id to its RGB picture."""
+
+
+class Engine(Protocol):
+    """Answers come back in the order of the requests, one each. `offers` names what the engine can do."""
+
+    offers: frozenset[Literal["generate", "score"]]
+
+    def generate(self, requests: Sequence[Request], open_image: OpenImage) -> list[Reply]: ...
+
+    def score(self, requests: Sequence[Request], open_image: OpenImage) -> list[Score]: ...
+
+
+class EngineConfig(Config):
+    """How requests are put together. These numbers fix the batch plan, and with it the results to the byte."""
+
+    batch: int = 32
+    """Prompts in one batch; halved, and noted, when memory runs out."""
+    shard: int = 48
+    """Images in a shard: the unit of work and of resume."""
+    window: int = 48
+    """Images of a shard that are worked on at once."""
+    threads: int = 0
+    """CPU threads; 0 takes what the machine has, once, and keeps it for the whole run."""
