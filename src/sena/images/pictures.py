@@ -1,0 +1,67 @@
+"""The pictures of a run, by image id: read from their sources when needed, and only if they are still the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from PIL import Image as PIL
+
+from sena.errors import ImageError, SenaError
+from sena.images.config import LimitsConfig
+from sena.images.decode import decode
+from sena.images.sources import Source
+from sena.records import Image
+
+
+class Pictures:
+    """Decoded pictures behind a small memory, whose size is counted in pixels since pictures differ a thousandfold.
+
+    One per worker: it is not made for several threads at once.
+    """
+
+    def __init__(
+        self,
+        images: Iterable[Image],
+        sources: Mapping[str, Source],
+        limits: LimitsConfig = LimitsConfig(),
+        keep_pixels: int = 32_000_000,
+    ) -> None:
+        """Raises SenaError when an image was drawn from a source that is not among `sources`."""
+        self._images = {image.id: image for image in images}
+        self._sources = dict(sources)
+        self._limits = limits
+        self._keep_pixels = keep_pixels
+        self._kept: dict[str, PIL.Image] = {}  # the longest unused first
+        lost = {image.source for image in self._images.values()} - self._sources.keys()
+        if lost:
+            raise SenaError(f"Pictures were drawn from {sorted(lost)[0]}, which images.sources lacks: name it again")
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._images
+
+    def open(self, image_id: str) -> PIL.Image:
+        """The picture as RGB, a copy that the caller may change.
+
+        Raises KeyError for an id that this run did not draw, ImageError as `Source.read` and `decode` do, and
+        `changed since it was drawn` when the file's content is another.
+        """
+        picture = self._kept.pop(image_id, None)
+        if picture is None:
+            picture = self._decode(self._images[image_id])
+        self._kept[image_id] = picture
+        self._forget()
+        return picture.copy()
+
+    def _decode(self, image: Image) -> PIL.Image:
+        data = self._sources[image.source].read(image.path)
+        if hashlib.sha256(data).hexdigest() != image.sha256:
+            raise ImageError("changed since it was drawn", f"{image.source}: {image.path}")
+        return decode(data, self._limits)
+
+    def _forget(self) -> None:
+        """Let go of the longest unused until the rest fits."""
+        held = sum(picture.width * picture.height for picture in self._kept.values())
+        while held > self._keep_pixels:
+            picture = self._kept.pop(next(iter(self._kept)))
+            held -= picture.width * picture.height
