@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from sena import ids
 from sena.errors import SenaError
 from sena.images.sample import Drawn, Used, draw
-from sena.images.sources import Skipped
+from sena.images.sources import FolderSource, Skipped
 from tests.images.make import Shelf, plain, shelf
 
 
@@ -176,6 +177,11 @@ def test_too_few_pictures_say_why_and_what_to_do() -> None:
 def test_nonsense_is_refused(sources: list[Shelf], count: int, message: str) -> None:
     with pytest.raises(SenaError, match=message):
         draw(sources, count, seed=1, round=1)
+
+
+def test_an_empty_folder_is_told_even_when_the_others_would_do(tmp_path: Path) -> None:
+    with pytest.raises(SenaError, match="No picture"):
+        draw([shelf("a", range(9)), FolderSource("b", tmp_path)], count=1, seed=1, round=1)
 
 
 def test_a_million_paths_cost_seconds_not_minutes() -> None:

@@ -132,14 +132,14 @@ def _fill(drawing: _Draw, reels: list[_Reel], count: int) -> None:
 
 def _reel(source: Source, seed: int, round: int, used: Used) -> _Reel:
     """`rank` says who gives first, and so who gives one more when the count does not divide; each round anew."""
-    return _Reel(source, seeds.derive(seed, round, source.name, "rank"), _fresh(source, seed, used))
+    paths = sorted(source.list())  # now, so that an empty source is told even when the others would do
+    return _Reel(source, seeds.derive(seed, round, source.name, "rank"), _fresh(source.name, paths, seed, used))
 
 
-def _fresh(source: Source, seed: int, used: Used) -> Iterator[str]:
-    """The source's paths in seeded order without those of earlier rounds."""
-    paths = sorted(source.list())
-    for index in _order(len(paths), seeds.derive(seed, source.name, "order")):
-        if (source.name, paths[index]) not in used.paths:
+def _fresh(name: str, paths: list[str], seed: int, used: Used) -> Iterator[str]:
+    """A source's paths in seeded order without those of earlier rounds."""
+    for index in _order(len(paths), seeds.derive(seed, name, "order")):
+        if (name, paths[index]) not in used.paths:
             yield paths[index]
 
 
