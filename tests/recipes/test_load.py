@@ -125,7 +125,8 @@ def test_later_overrides_win_and_other_flags_name_themselves(folder: Path) -> No
         ("qqqq: 1\n", "my.yaml line 1: qqqq is not a setting; a recipe has name, images, train, corruption"),
         (
             "train.beta: 1\n",
-            'my.yaml line 1: train.beta is a setting inside a group; write "train: {beta: ...}" or indent it below train:',
+            "my.yaml line 1: train.beta is a setting inside a group; "
+            'write "train: {beta: ...}" or indent it below train:',
         ),
         ("train:\n  learning_rate: -1\n", "my.yaml line 2: train.learning_rate must be 0 or more, not -1"),
         ("train:\n  learning_rate: fast\n", "my.yaml line 2: train.learning_rate must be a number, not 'fast'"),

@@ -41,7 +41,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    lines = value.split("\n")
+    if not all(line.isprintable() for line in lines):
+        style = '"'  # the only style that brings back odd line ends and control characters as they were
+    else:
+        style = "|" if len(lines) > 1 else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Loader.add_implicit_resolver(
