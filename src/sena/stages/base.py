@@ -21,6 +21,7 @@ class Context:
 class Stage(Protocol):
     """`ask` says what to ask the model about a row, `take` what its replies make of the row.
 
+    Both get the context, since what is drawn by chance (which describe prompt) must be the same in both.
     `take` gets the replies in the order of `ask`'s requests, and returns the rows that go on (usually one), a Drop,
     or Again (the row goes through `ask` once more; a stage bounds this by itself, through what it wrote in the row).
     """
@@ -31,7 +32,7 @@ class Stage(Protocol):
 
     def ask(self, row: Row, context: Context) -> Sequence[Request]: ...
 
-    def take(self, row: Row, replies: Sequence[Reply]) -> Sequence[Row] | Drop | Again: ...
+    def take(self, row: Row, replies: Sequence[Reply], context: Context) -> Sequence[Row] | Drop | Again: ...
 
 
 def check_columns(stages: Sequence[Stage], given: Sequence[str] = ("id", "image_id", "number")) -> None:

@@ -1,0 +1,145 @@
+"""What a user can set about the stages. Prompts have no defaults: they are data, and stand in the recipe.
+
+Every default is what the paper describes, or our mend of it; `recipes/sena-as-released.yaml` sets each quirk of the
+released code, and `docs/quirks.md` lists them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sena.config import Config
+from sena.text import placeholders
+
+Tokens = Annotated[int, Field(ge=1, le=4096)]
+
+
+def _filled_with(*names: str, needs: tuple[str, ...] = ()) -> AfterValidator:
+    """A template may hold these placeholders and no others, and must hold those in `needs`."""
+
+    def check(template: str) -> str:
+        held = placeholders(template)
+        for name in sorted(held - set(names)):
+            raise ValueError(f"{{{name}}} is no placeholder of this prompt; it has {', '.join(names)}")
+        for name in needs:
+            if name not in held:
+                raise ValueError(f"this prompt must hold {{{name}}}")
+        return template
+
+    return AfterValidator(check)
+
+
+def _has_words(text: str) -> str:
+    if not any(character.isalnum() for character in text):
+        raise ValueError("this text must hold a word")
+    return text
+
+
+def _a_list(value: object) -> object:
+    """One text may be written without the brackets of a list."""
+    return [value] if isinstance(value, str) else value
+
+
+Words = Annotated[str, AfterValidator(_has_words)]
+Prompts = Annotated[tuple[Words, ...], BeforeValidator(_a_list), Field(min_length=1)]
+CheckPrompt = Annotated[str, _filled_with("question", needs=("question",))]
+EnhancePrompt = Annotated[
+    str, _filled_with("description", "question", "answer", needs=("description", "question", "answer"))
+]
+YesPrompt = Annotated[str, _filled_with("question", "answer")]
+
+
+class QuestionConfig(Config):
+    """How the model asks about a picture (self-questioning, first half)."""
+
+    prompts: Prompts
+    """User turns that ask for a question; the k-th question of a picture takes the k-th, in turn."""
+    questions_per_image: int = Field(default=1, ge=1, le=100)
+    """Questions asked of one picture in a round."""
+    keep: Literal["first", "whole"] = "first"
+    """What of the reply is the question: its `first` sentence that asks, or the `whole` text unread (as released)."""
+    label: Words = "Question:"
+    """Where the model writes this label before its question, it is taken off."""
+    max_new_tokens: Tokens = 512
+    """Longest reply."""
+    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    """0 is greedy; more than 0 gives the questions of one picture a chance to differ under one prompt."""
+
+
+class CheckConfig(Config):
+    """How the model checks that the picture answers its question (self-questioning, second half)."""
+
+    prompt: CheckPrompt
+    """User turn with {question}; the reply is the same question if it stands, another one if not."""
+    label: Words = "Question:"
+    """What the reply puts before the question; a reply without it is read whole."""
+    labels: Literal["tolerant", "exact"] = "tolerant"
+    """`exact` (as released) takes off only the label and one space, so that a label before a line break leaks."""
+    blind: bool = False
+    """Check without showing the picture, as the released code does by oversight."""
+    max_regenerations: int = Field(default=2, ge=0, le=100)
+    """How often another question may take the place of the first; each is checked in its turn."""
+    on_unsettled: Literal["drop", "keep_last"] = "drop"
+    """What becomes of a row whose question never came back unchanged. With 0 regenerations `keep_last` is one pass
+    without re-check, as released."""
+    keep: Literal["first", "all"] = "first"
+    """Whether one question of a reply goes on, or every sentence that asks becomes a row (as released)."""
+    banned: tuple[Words, ...] = ()
+    """A reply that holds one of these letter for letter ends the row. The released code bans `name`, and with it
+    ornament and tournament."""
+    max_new_tokens: Tokens = 1024
+    """Longest reply."""
+    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    """0 is greedy."""
+
+
+class DescribeConfig(Config):
+    """How the model describes a picture."""
+
+    prompts: Prompts
+    """Short requests for a description; each row takes one, drawn by the seed."""
+    suffix: str
+    """Put behind the request, in data and in training; white space at its start stands, else one space goes between."""
+    max_new_tokens: Tokens = 512
+    """Longest description; one that is cut ends its pair as `truncated`."""
+
+
+class AnswerConfig(Config):
+    """How the model answers its question."""
+
+    suffix: str
+    """Put behind the question, in data and in training; white space at its start stands, else one space goes between."""
+    max_new_tokens: Tokens = 512
+    """Longest answer; one that is cut ends its pair as `truncated`."""
+
+
+class EnhanceConfig(Config):
+    """How the model improves its answer with the help of its description (answer self-enhancement)."""
+
+    prompt: EnhancePrompt
+    """User turn with {description}, {question} and {answer}."""
+    label: Words = "Improved answer:"
+    """What the reply puts before the better answer; without it the plain answer is kept."""
+    labels: Literal["tolerant", "exact"] = "tolerant"
+    """`exact` (as released): the label must open the reply, and only label and one space are taken off."""
+    with_suffix: bool = False
+    """Whether {question} brings its suffix (one word or phrase) into a prompt that asks for more, as released."""
+    descriptions: bool = False
+    """Whether descriptions are enhanced by themselves too, as released."""
+    yes_prompt: YesPrompt | None = None
+    """A second prompt, without {description}, for rows whose description is exactly Yes or yes (as released)."""
+    max_new_tokens: Tokens = 512
+    """Longest reply."""
+
+
+class CorruptionConfig(Config):
+    """How the picture is spoiled under which the rejected answers are made."""
+
+    kind: Literal["diffusion", "none"] = "diffusion"
+    """`diffusion` adds the noise of a diffusion step; `none` leaves the picture whole."""
+    strength: float = Field(default=600, ge=0, le=999)
+    """For `diffusion` the step, counted from 0: the higher, the less is seen."""
+    draws: Literal["per_image", "per_answer"] = "per_image"
+    """One noise for all answers of a picture in a round, or a fresh one for each answer (as released)."""
