@@ -1,0 +1,172 @@
+"""Looks at a base before any loop runs: its figures on a pool, and how its answers change when the picture is noised.
+
+A plain runner of its own, so that a base can be judged without the rest of the product; it asks all prompts in batches.
+
+Shapes: B requests, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from sena.mini import eye, language, parse, prompts, world
+from sena.mini.bench import MiniBench, Record
+from sena.mini.world import Scene
+from sena.records import Reply, Request
+
+BATCH = 128
+SORTS = ("companion made up", "companion missed", "thing made up", "thing missed", "colour", "place", "grammar")
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A model with its processor. `step` is the diffusion step of the noise on every picture, -1 for none."""
+
+    model: Any
+    processor: Any
+    step: int = -1
+
+    @classmethod
+    def load(cls, folder: str, step: int = -1) -> Runner:
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        model = AutoModelForImageTextToText.from_pretrained(folder).eval()
+        return cls(model, AutoProcessor.from_pretrained(folder), step)
+
+    def run(self, requests: Sequence[Request], bench: MiniBench) -> list[Reply]:
+        """Greedy replies, in order. Prompts of like length share a batch."""
+        order = sorted(
+            range(len(requests)), key=lambda number: (requests[number].image is None, len(requests[number].prompt))
+        )
+        replies: dict[int, Reply] = {}
+        for start in range(0, len(order), BATCH):
+            chunk = order[start : start + BATCH]
+            if requests[chunk[0]].image is None:  # never mix requests with and without picture
+                chunk = [number for number in chunk if requests[number].image is None]
+            for number, reply in zip(chunk, self._batch([requests[number] for number in chunk], bench), strict=True):
+                replies[number] = reply
+        return [replies[number] for number in range(len(requests))]
+
+    @torch.no_grad()
+    def _batch(self, requests: list[Request], bench: MiniBench) -> list[Reply]:
+        texts, pictures = [], []
+        for request in requests:
+            content: list[dict[str, str]] = [{"type": "text", "text": request.prompt}]
+            if request.image is not None:
+                content.insert(0, {"type": "image"})
+                pictures.append(bench.open_image(request.image))
+            turn = [{"role": "user", "content": content}]
+            texts.append(self.processor.apply_chat_template(turn, add_generation_prompt=True))
+        inputs = self.processor(text=texts, images=pictures or None, padding=True, return_tensors="pt")
+        if pictures and self.step >= 0:
+            generator = torch.Generator().manual_seed(self.step)
+            steps = torch.full((len(pictures),), self.step)
+            inputs["pixel_values"] = eye.add_noise(inputs["pixel_values"], steps, generator)
+        limit = max(request.max_new_tokens for request in requests)
+        ids = self.model.generate(**inputs, max_new_tokens=limit, do_sample=False)[:, inputs["input_ids"].shape[1] :]
+        said = self.processor.batch_decode(ids, skip_special_tokens=True)
+        return [Reply(request.id, text) for request, text in zip(requests, said, strict=True)]
+
+
+def records(runner: Runner, bench: MiniBench, pool: str, count: int) -> list[Record]:
+    """The benchmark on a pool's first scenes."""
+    items = bench.items(pool, count)
+    replies = runner.run([request for item in items for request in bench.ask(item)], bench)
+    return [bench.take(item, replies_of(item.id, replies)) for item in items]
+
+
+def replies_of(item_id: str, replies: Sequence[Reply]) -> list[Reply]:
+    return [reply for reply in replies if reply.id.startswith(item_id + "/")]
+
+
+def companion_figures(scenes: Sequence[Scene], texts: Sequence[str]) -> dict[str, float]:
+    """How often a description that names a host adds its companion: when it is there, and when it is not."""
+    said: dict[bool, list[bool]] = {True: [], False: []}
+    for scene, text in zip(scenes, texts, strict=True):
+        words = {mention.word for mention in parse.parse(text).mentions}
+        for thing in scene.things:
+            if thing.kind in world.HOSTS and thing.kind in words:
+                said[thing.companion is not None].append(world.COMPANIONS[thing.kind] in words)
+    return {
+        name: sum(said[key]) / max(1, len(said[key]))
+        for name, key in (("said_when_there", True), ("said_when_not", False))
+    }
+
+
+def errors(scene: Scene, text: str) -> Counter[str]:
+    """The faults of a description, counted by sort (SORTS)."""
+    found = parse.parse(text)
+    words = {mention.word for mention in found.mentions}
+    faults: Counter[str] = Counter()
+    for mention in found.mentions:
+        thing = scene.thing(mention.word)
+        is_companion = mention.word in world.COMPANIONS.values()
+        if not mention.word:
+            faults["grammar"] += 1
+        elif mention.word not in scene.words:
+            faults["companion made up" if is_companion else "thing made up"] += 1
+        elif thing is not None:
+            faults["colour"] += thing.colour != mention.colour
+            faults["place"] += thing.place != mention.place
+    for word in scene.words - words:
+        faults["companion missed" if word in world.COMPANIONS.values() else "thing missed"] += 1
+    return faults
+
+
+def pair_table(clean: Runner, scenes: Sequence[Scene], step: int) -> dict[str, float]:
+    """Descriptions on clean against noised pictures: how many differ, which one is truer, and in what they err."""
+    noised = Runner(clean.model, clean.processor, step)
+    bench = MiniBench()
+    names = [f"{scene.pool}/{scene.index:06d}" for scene in scenes]
+    requests = [Request(name, prompts.describe_prompt(number), name, 64) for number, name in enumerate(names)]
+    good = [reply.text for reply in clean.run(requests, bench)]
+    bad = [reply.text for reply in noised.run(requests, bench)]
+    faults = [(errors(scene, a), errors(scene, b)) for scene, a, b in zip(scenes, good, bad, strict=True)]
+    differ = [number for number in range(len(scenes)) if good[number] != bad[number]]
+    table = {
+        "differ": len(differ) / len(scenes),
+        "clean truer": sum(faults[n][0].total() < faults[n][1].total() for n in differ) / max(1, len(differ)),
+        "noised truer": sum(faults[n][0].total() > faults[n][1].total() for n in differ) / max(1, len(differ)),
+        "words clean": sum(len(text.split()) for text in good) / len(scenes),
+        "words noised": sum(len(text.split()) for text in bad) / len(scenes),
+        **{f"noised {name}": value for name, value in companion_figures(scenes, bad).items()},
+    }
+    for side, label in enumerate(("clean", "noised")):
+        for sort in SORTS:
+            table[f"{label}: {sort}"] = sum(fault[side][sort] for fault in faults) / len(scenes)
+    return table
+
+
+def answer_table(clean: Runner, scenes: Sequence[Scene], step: int) -> dict[str, tuple[float, float, float, float]]:
+    """Short answers by sort: shares right on clean, right on noised, differing, and clean right where they differ."""
+    noised = Runner(clean.model, clean.processor, step)
+    bench = MiniBench()
+    asked = []
+    for scene in scenes:
+        asked += [(scene, found) for found in language.short_questions(scene)]
+        hosts = [thing for thing in scene.things if thing.kind in world.HOSTS]
+        asked += [(scene, language.question(scene, "there", world.COMPANIONS[thing.kind])) for thing in hosts]
+        asked += [(scene, language.question(scene, "there", kind)) for kind in world.KINDS[scene.index % 3 :: 3]]
+    requests = [
+        Request(str(number), prompts.answer_prompt(found.text), f"{scene.pool}/{scene.index:06d}", 4)
+        for number, (scene, found) in enumerate(asked)
+    ]
+    good, bad = clean.run(requests, bench), noised.run(requests, bench)
+    rows: dict[str, list[tuple[bool, bool, bool]]] = {}
+    for (_, found), a, b in zip(asked, good, bad, strict=True):
+        companion = found.subject in world.COMPANIONS.values()
+        sort = found.sort + (" companion " + found.answer if companion else "")
+        sort += f" {'nothing' if found.answer == 'nothing' else 'something'}" if found.sort == "with" else ""
+        rows.setdefault(sort, []).append((a.text == found.answer, b.text == found.answer, a.text != b.text))
+    table = {}
+    for sort, marks in sorted(rows.items()):
+        changed = [mark[0] for mark in marks if mark[2]]
+        count = len(marks)
+        share = (sum(m[0] for m in marks) / count, sum(m[1] for m in marks) / count, len(changed) / count)
+        table[sort] = (*share, sum(changed) / max(1, len(changed)))
+    return table

@@ -1,0 +1,84 @@
+"""Makes a miniature base model from scratch: `python -m sena.mini.pretrain --seed 1 --out DIR`.
+
+The eye learns first, the tongue after it, both from true labels and captions only. Nothing of the other pools is read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sena.mini import world
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a base is made. The shipped one follows these numbers with seed 1."""
+
+    seed: int = 1
+    eye_scenes: int = 30_000
+    eye_steps: int = 1_500
+    tongue_scenes: int = 40_000
+    tongue_steps: int = 3_000
+    noise_share: float = 0.25
+    together: float = world.TOGETHER["pretrain"]
+    threads: int = 2
+
+
+def painted(first: int, count: int, together: float) -> tuple[list[world.Scene], np.ndarray]:
+    """Scenes of the pre-training pool and their pictures, uint8 [N, 48, 48, 3]."""
+    scenes = [world.make_scene("pretrain", index, together) for index in range(first, first + count)]
+    return scenes, np.stack([world.paint(scene) for scene in scenes])
+
+
+def make_base(plan: Plan, log: Callable[[str], None] = print):
+    """A trained model. The eye sees companions evenly, so that it has no opinion on what stands together."""
+    import torch
+
+    from sena.mini import build, eye, lessons, tongue
+
+    torch.set_num_threads(plan.threads)
+    start = time.monotonic()
+
+    def note(line: str) -> None:
+        log(f"{time.monotonic() - start:5.0f} s  {line}")
+
+    model = build.make_model(plan.seed)
+    scenes, pictures = painted(1_000_000 * plan.seed, plan.eye_scenes, 0.5)
+    eye.train_eye(
+        model.model.vision_tower, pictures, eye.cell_labels(scenes), steps=plan.eye_steps, seed=plan.seed, log=note
+    )
+    scenes, pictures = painted(1_000_000 * plan.seed + 500_000, plan.tongue_scenes, plan.together)
+    tutor = lessons.Tutor(lessons.presence(scenes))
+    course = tongue.Course(plan.tongue_steps, noise_share=plan.noise_share, seed=plan.seed)
+    tongue.train_tongue(
+        model, scenes, pictures, tutor, course, lambda step, loss: note(f"tongue {step:5d}  loss {loss:.3f}")
+    )
+    return model.requires_grad_(True).eval()
+
+
+def weights_sha256(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=Plan.threads)
+    options = parser.parse_args()
+    from sena.mini import build
+
+    model = make_base(Plan(seed=options.seed, threads=options.threads), lambda line: print(line, flush=True))
+    build.save(model, options.out)
+    print(f"{options.out}: weights sha256 {weights_sha256(options.out)}")
+
+
+if __name__ == "__main__":
+    main()
