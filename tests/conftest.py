@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401  (hooks for every test)
 
 if TYPE_CHECKING:
     from sena.models.vlm import VLM
@@ -25,8 +26,8 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny(tiny_folder: Path) -> Iterator[VLM]:
+def tiny(tiny_folder: Path) -> VLM:
     """A freshly loaded tiny LLaVA, which a test may change."""
     from sena.models.load import load
 
-    yield load(str(tiny_folder), dtype="float32", device="cpu")
+    return load(str(tiny_folder), dtype="float32", device="cpu")

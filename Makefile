@@ -1,0 +1,53 @@
+# Everything from a bare checkout: `make demo` and `make test` install what they need into .venv first, once.
+#
+#   PYTHON=python3.12            another interpreter, 3.11 or newer
+#   TORCH_INDEX=<index address>  where pip takes torch from, for a CPU-only build or one for another CUDA;
+#                                `make clean` first if another build is installed already
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+TORCH := $(shell grep '^torch==' requirements.lock)
+OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12
+
+.PHONY: install demo test test-slow test-all lint bases clean
+.DELETE_ON_ERROR:
+
+install: .venv/.installed
+
+# torch comes first and by itself, so that nothing else decides which build of it is taken.
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(OLD)")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install $(TORCH) $(if $(strip $(TORCH_INDEX)),--index-url $(TORCH_INDEX))
+	$(PIP) install -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: install
+	$(BIN)/sena evolve demo --out runs/demo
+
+test: install
+	$(PYTEST) -m "not slow"
+
+test-slow: install
+	$(PYTEST) -m slow
+
+test-all: test test-slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+# Two more miniature base models, from other seeds than the shipped one. Each takes an hour or two.
+bases: bases/1 bases/2
+
+bases/%: | install
+	$(BIN)/python -m sena.mini.pretrain --seed $* --out $@
+
+clean:
+	rm -rf .venv
