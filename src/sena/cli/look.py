@@ -1,0 +1,104 @@
+"""Verbs that only look: recipes, show, report, env. None of them loads torch, but for `report` and `env`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+recipes = typer.Typer(help="List, print and copy the recipes.", no_args_is_help=True)
+Run = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+@recipes.command("ls")
+def list_recipes() -> None:
+    """The shipped recipes, one a line."""
+    from sena.recipes import load
+
+    for name in load.shipped():
+        print(f"{name:20} {_about(load.path_of(name))}")
+    print("\nTo read one: sena recipes show demo        To change one: sena recipes cp demo my.yaml")
+
+
+@recipes.command("show")
+def show_recipe(name: Annotated[str, typer.Argument(help="A shipped recipe or a YAML file.")]) -> None:
+    """A recipe with everything that it extends, as it would run."""
+    from sena.recipes import load
+    from sena.recipes.yaml_marks import write
+
+    print(write(load.read(name)[0]), end="")
+
+
+@recipes.command("cp")
+def copy_recipe(
+    name: Annotated[str, typer.Argument(help="A shipped recipe or a YAML file.")],
+    file: Annotated[Path, typer.Argument(help="The file to make.")],
+) -> None:
+    """Copy a recipe to a file of your own."""
+    from sena import files
+    from sena.errors import RecipeError
+    from sena.recipes import load
+
+    if file.exists():
+        raise RecipeError(f"{file} is there already: choose another name")
+    files.write_text(file, load.path_of(name).read_text())
+    print(f"Copied. Edit it, then type: sena evolve {file}")
+
+
+def show(
+    run: Run,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    row: Annotated[str | None, typer.Option("--id", metavar="ROW", help="One row's, pair's or image's story.")] = None,
+) -> None:
+    """What a run did: rows through the stages, and metrics over rounds."""
+    from rich.console import Console
+
+    from sena.report import show as showing
+    from sena.runs.folder import open_run
+
+    folder = open_run(run)
+    if as_json:
+        print(json.dumps(showing.summary(folder), indent=2))
+        return
+    console = Console(highlight=False)
+    if row is not None:
+        console.print(showing.story(folder, row))
+        return
+    for table in showing.tables(folder):
+        console.print(table)
+    print(f"The report: {folder.report}. To go on with the run: sena evolve --out {run}")
+
+
+def report(run: Run) -> None:
+    """Write the run's report.html anew."""
+    import sena
+
+    print(f"Open in a browser: {sena.report(run)}")
+
+
+def env() -> None:
+    """What sena runs on: versions, device, threads, memory."""
+    import os
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import torch
+
+    import sena
+
+    print(f"sena {sena.__version__}, Python {platform.python_version()} on {platform.platform()}")
+    for name in ("torch", "transformers", "peft", "tokenizers", "pyarrow", "accelerate", "trl", "vllm", "ray"):
+        try:
+            print(f"  {name} {version(name)}")
+        except PackageNotFoundError:
+            print(f"  {name} is not installed")
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    print(f"GPUs: {', '.join(gpus) or 'none'}; CPU threads: {torch.get_num_threads()} of {os.cpu_count()}")
+
+
+def _about(path: Path) -> str:
+    """The comment at the head of a recipe file."""
+    first = path.read_text().splitlines()[:1]
+    return first[0].removeprefix("#").strip() if first and first[0].startswith("#") else ""

@@ -1,0 +1,70 @@
+"""The program `sena`: its verbs, and what becomes of an error."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+import typer
+
+from sena.cli import look, run
+from sena.errors import SenaError
+
+app = typer.Typer(
+    name="sena",
+    help="A vision-language model aligns itself, from nothing but unlabelled images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("evolve")(run.evolve)
+app.command("pairs")(run.pairs)
+app.command("check")(run.check)
+app.add_typer(look.recipes, name="recipes")
+app.command("show")(look.show)
+app.command("report")(look.report)
+app.command("ask")(run.ask)
+app.command("eval")(run.evaluate)
+app.command("env")(look.env)
+
+
+def main() -> None:
+    """Run the program. Exit code 2 for a user's mistake, 130 for Ctrl-C, 1 for a fault of ours."""
+    arguments = [each for each in sys.argv[1:] if each != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    sys.exit(run_program(arguments, debug))
+
+
+def run_program(arguments: list[str], debug: bool = False) -> int:
+    """The exit code. A traceback is printed only with `--debug`, and for faults that are ours."""
+    try:
+        result = app(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        return _stopped()
+    except KeyboardInterrupt:
+        return _stopped()
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except SenaError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"sena: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(
+            f"sena: {type(error).__name__}: {error}\nThis is a fault of sena, not yours. What was done is kept. "
+            "Run the command again with --debug to see where it happened.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _stopped() -> int:
+    print("\nStopped. What was done is kept: type the same command to go on.", file=sys.stderr)
+    return 130

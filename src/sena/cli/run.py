@@ -1,0 +1,126 @@
+"""Verbs that work: evolve, pairs, check, ask, eval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RecipeName = Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="A shipped recipe or a YAML file.")]
+Model = Annotated[str | None, typer.Option("--model", help="A Hugging Face name, a folder, or `mini`.")]
+Images = Annotated[str | None, typer.Option("--images", help="A folder, a LLaVA-665K JSON file, or `mini`.")]
+Rounds = Annotated[int | None, typer.Option("--rounds", help="How many rounds.", min=1)]
+Limit = Annotated[int | None, typer.Option("--limit", help="Images a round.", min=1)]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a setting of the recipe.")]
+Out = Annotated[Path | None, typer.Option("--out", help="The run folder; the same command goes on with it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def evolve(
+    recipe: RecipeName = None,
+    model: Model = None,
+    images: Images = None,
+    rounds: Rounds = None,
+    out: Out = None,
+    limit: Limit = None,
+    set: Set = None,
+) -> None:
+    """Run the whole self-evolution loop, or go on where it stopped."""
+    import sena
+
+    name, folder = _recipe_and_folder(recipe, out)
+    sena.evolve(_load(name, model, images, rounds, limit, set), folder)
+
+
+def pairs(
+    recipe: RecipeName = None,
+    model: Model = None,
+    images: Images = None,
+    out: Out = None,
+    limit: Limit = None,
+    set: Set = None,
+) -> None:
+    """Make the preference pairs of one round, without training."""
+    import sena
+
+    name, folder = _recipe_and_folder(recipe, out)
+    sena.pairs(_load(name, model, images, None, limit, set), folder)
+
+
+def check(
+    recipe: RecipeName = None,
+    model: Model = None,
+    images: Images = None,
+    rounds: Rounds = None,
+    limit: Limit = None,
+    set: Set = None,
+    try_images: Annotated[int, typer.Option("--try", metavar="N", help="Make pairs of N of your images.", min=0)] = 0,
+    all_images: Annotated[bool, typer.Option("--all-images", help="Open every image.")] = False,
+) -> int:
+    """Say everything that can be known before hours are spent: faults, the whole recipe, memory."""
+    from sena.checks import check as run_check
+
+    return run_check(_load(recipe or "sena", model, images, rounds, limit, set), try_images, all_images)
+
+
+def ask(
+    model: Annotated[str, typer.Argument(help="A model's folder or name, a run folder, or `mini`.")],
+    rest: Annotated[list[str], typer.Argument(metavar="IMAGE... QUESTION", help="Pictures, and the question last.")],
+) -> None:
+    """Ask a model one question about one or several pictures."""
+    import sena
+    from sena.errors import SenaError
+    from sena.text import printable
+
+    if len(rest) < 2:
+        raise SenaError('Give at least one picture and then the question: sena ask MODEL photo.jpg "What is this?"')
+    *images, question = rest
+    for path, answer in zip(images, sena.ask(model, images, question), strict=True):
+        print(f"{path}: {printable(answer)}" if len(images) > 1 else printable(answer))
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model's folder or name, a run folder, or `mini`.")],
+    bench: Annotated[str, typer.Option("--bench", help="Benchmarks, with commas between.")] = "mini",
+    limit: Annotated[int, typer.Option("--limit", help="Pictures a benchmark looks at.", min=1)] = 500,
+    as_json: Json = False,
+) -> None:
+    """Measure a model where the truth is known."""
+    import json
+    import sys
+
+    from rich.console import Console
+
+    import sena
+    from sena.progress import Reporter
+    from sena.rounds.evidence import table
+
+    reporter = Reporter(Console(file=sys.stderr, highlight=False))
+    found = sena.evaluate(model, [name.strip() for name in bench.split(",")], limit, reporter=reporter)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, metrics in found.items():
+        Console().print(table(name, {"metrics": metrics}))
+
+
+def _load(
+    name: str,
+    model: str | None,
+    images: str | None,
+    rounds: int | None,
+    limit: int | None,
+    settings: list[str] | None,
+) -> Any:
+    from sena.recipes.recipe import load_recipe
+
+    return load_recipe(name, model=model, images=images, rounds=rounds, limit=limit, settings=settings or [])
+
+
+def _recipe_and_folder(recipe: str | None, out: Path | None) -> tuple[str, Path]:
+    """An existing run folder brings its own recipe; without --out the folder is named after the recipe."""
+    if recipe is None and out is not None and (out / "recipe.yaml").is_file():
+        return str(out / "recipe.yaml"), out
+    name = recipe or "sena"
+    return name, out or Path("runs") / Path(name).stem

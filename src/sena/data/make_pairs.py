@@ -1,0 +1,86 @@
+"""The data half of a round as one function of one shard. It asks nothing of other shards, so anyone may run it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sena.data.run_stage import Dropped, Said, run_stage
+from sena.engines.base import Engine, OpenImage
+from sena.errors import ImageError
+from sena.records import Image, Pair, Row
+from sena.stages import StagesConfig, first_rows, make_stages, pairs_of, sift
+from sena.stages.base import Context
+
+
+@dataclass(slots=True)
+class Tables:
+    """What a shard gives: rows with a settled question, rows with all answers, pairs, what ended, what was said."""
+
+    questions: list[Row] = field(default_factory=list)
+    answers: list[Row] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    drops: list[Dropped] = field(default_factory=list)
+    replies: list[Said] = field(default_factory=list)
+
+    def add(self, other: Tables) -> None:
+        self.questions += other.questions
+        self.answers += other.answers
+        self.pairs += other.pairs
+        self.drops += other.drops
+        self.replies += other.replies
+
+
+def make_pairs(
+    shard: Sequence[Image],
+    engine: Engine,
+    open_image: OpenImage,
+    config: StagesConfig,
+    context: Context,
+    window: int,
+) -> Tables:
+    """Questions, checks, answers, enhanced and rejected answers, and pairs for the images of `shard`.
+
+    Works in windows of `window` images, each through all stages before the next begins, so that what an engine
+    keeps of a picture serves all prompts on it. An image that can no longer be read ends there, with its reason.
+    """
+    tables = Tables()
+    for start in range(0, len(shard), window):
+        tables.add(_window(shard[start : start + window], engine, open_image, config, context))
+    return tables
+
+
+def _window(
+    images: Sequence[Image], engine: Engine, open_image: OpenImage, config: StagesConfig, context: Context
+) -> Tables:
+    tables = Tables()
+    rows: list[Row] = []
+    for image in images:
+        try:
+            open_image(image.id)
+        except ImageError as error:
+            tables.drops.append(Dropped(image.id, image.id, "image", "open", error.reason, error.detail))
+        else:
+            rows += first_rows(image, config)
+    for stage in make_stages(config):
+        outcome = run_stage(stage, rows, engine, open_image, context)
+        rows = outcome.rows
+        tables.drops += outcome.drops
+        tables.replies += outcome.said
+        if stage.name == "check":
+            tables.questions += rows
+    tables.answers += rows
+    for row in rows:
+        _pair(row, tables, config, context)
+    return tables
+
+
+def _pair(row: Row, tables: Tables, config: StagesConfig, context: Context) -> None:
+    """The row's pairs, each either kept or dropped with the reason of the first filter that objects."""
+    for pair, reason in sift(pairs_of(row, context, config), row, tables.pairs, config):
+        if reason is None:
+            tables.pairs.append(pair)
+        else:
+            tables.drops.append(
+                Dropped(pair.id, pair.image_id, pair.kind, "filter", reason, "", pair.prompt, pair.chosen, pair.rejected)
+            )

@@ -1,0 +1,113 @@
+"""Takes rows through one stage: ask about all of them at once, sort what comes back, ask again where a stage wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sena.engines.base import Engine, OpenImage
+from sena.records import Again, Drop, Reply, Request, Row
+from sena.stages.base import Context, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row or pair that ended: where, why, and what it held. `kind` is `image`, `row`, `description` or `answer`."""
+
+    id: str
+    image_id: str
+    kind: str
+    stage: str
+    reason: str
+    detail: str = ""
+    prompt: str = ""
+    chosen: str = ""
+    rejected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply as the engine gave it, beside what was asked: kept so that every parsed text can be traced."""
+
+    id: str
+    image_id: str
+    stage: str
+    prompt: str
+    text: str
+    finished: bool
+    tokens: int
+    corruption: str = ""
+    strength: float = 0.0
+    corruption_seed: int = 0
+    stable: bool | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a stage made of its rows."""
+
+    rows: list[Row] = field(default_factory=list)
+    drops: list[Dropped] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+
+
+def run_stage(
+    stage: Stage, rows: Sequence[Row], engine: Engine, open_image: OpenImage, context: Context, most: int = 64
+) -> Outcome:
+    """All `rows` through `stage`, in waves: each wave is one call of the engine, and only rows sent back go on.
+
+    A stage bounds its own repetitions; `most` waves are the limit of a stage that forgets to.
+    """
+    outcome = Outcome()
+    waiting = list(rows)
+    for _ in range(most):
+        if not waiting:
+            break
+        asked = [list(stage.ask(row, context)) for row in waiting]
+        flat = [request for requests in asked for request in requests]
+        replies = engine.generate(flat, open_image) if flat else []
+        outcome.said += [_said(stage.name, *each) for each in zip(flat, replies, strict=True)]
+        waiting = _sort(stage, waiting, _split(replies, [len(requests) for requests in asked]), outcome)
+    for row in waiting:
+        outcome.drops.append(_dropped(stage.name, row, Drop("asked too often")))
+    return outcome
+
+
+def _sort(stage: Stage, rows: list[Row], replies: list[list[Reply]], outcome: Outcome) -> list[Row]:
+    """Put what the stage says of each row where it belongs; the rows to ask again are returned."""
+    again = []
+    for row, said in zip(rows, replies, strict=True):
+        match stage.take(row, said):
+            case Drop() as drop:
+                outcome.drops.append(_dropped(stage.name, row, drop))
+            case Again() as more:
+                again.append(more.row)
+            case kept:
+                outcome.rows += kept
+    return again
+
+
+def _split(replies: list[Reply], sizes: list[int]) -> list[list[Reply]]:
+    places = iter(replies)
+    return [[next(places) for _ in range(size)] for size in sizes]
+
+
+def _dropped(stage: str, row: Row, drop: Drop) -> Dropped:
+    return Dropped(row.id, row.image_id, "row", stage, drop.reason, drop.detail, prompt=row.question)
+
+
+def _said(stage: str, request: Request, reply: Reply) -> Said:
+    spoiled = request.corruption
+    return Said(
+        id=request.id,
+        image_id=request.image or "",
+        stage=stage,
+        prompt=request.prompt,
+        text=reply.text,
+        finished=reply.finished,
+        tokens=len(reply.tokens),
+        corruption=spoiled.kind if spoiled else "",
+        strength=spoiled.strength if spoiled else 0.0,
+        corruption_seed=spoiled.seed if spoiled else 0,
+        stable=reply.stable,
+    )

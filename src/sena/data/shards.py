@@ -1,0 +1,96 @@
+"""A shard on disk: its tables and, written last, the manifest that says it is whole. Then all shards as one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from sena import files
+from sena.data.make_pairs import Tables
+from sena.data.run_stage import Dropped, Said
+from sena.errors import RunFolderError
+from sena.records import Image, Pair, Row
+from sena.runs import tables as parquet
+from sena.runs.folder import RoundFolder
+
+KINDS: dict[str, type] = {"questions": Row, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
+
+
+def split(images: Sequence[Image], size: int) -> list[Sequence[Image]]:
+    """The round's images in id order, cut into shards of `size`: the same cut for every number of workers."""
+    ordered = sorted(images, key=lambda image: image.id)
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def write_shard(folder: Path, tables: Tables, images: Sequence[Image], plan: dict[str, Any]) -> None:
+    """All tables, then the manifest. `plan` is the batch plan that the results depend on to the byte."""
+    for name, kind in KINDS.items():
+        parquet.write(folder / f"{name}.parquet", kind, getattr(tables, name))
+    files.write_json(
+        folder / "manifest.json",
+        {
+            "images": [image.id for image in images],
+            "plan": plan,
+            "rows": {field.name: len(getattr(tables, field.name)) for field in fields(Tables)},
+        },
+    )
+
+
+def is_done(folder: Path, images: Sequence[Image]) -> bool:
+    """Whether the shard is whole. Raises RunFolderError when it holds other images than it should."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        return False
+    if files.read_json(manifest)["images"] != [image.id for image in images]:
+        raise RunFolderError(f"{folder} holds other images than this round drew: remove that folder and run again")
+    return True
+
+
+def map_inline(shards: Sequence[Sequence[Image]], work: Callable[[int, Sequence[Image]], None], done: list[bool]) -> None:
+    """Do the shards that are not done, one after the other, in this process."""
+    for number, images in enumerate(shards):
+        if not done[number]:
+            work(number, images)
+
+
+def compact(round_folder: RoundFolder, count: int) -> dict[str, Any]:
+    """Join the tables of all shards in id order and count the rows on their way. Written once, and then only read.
+
+    Returns the funnel: `drawn`, `questions`, `answers`, `pairs` and `dropped` (stage: reason: count).
+    """
+    joined = {
+        name: [
+            record
+            for number in range(count)
+            for record in parquet.read(round_folder.shard(number) / f"{name}.parquet", kind)
+        ]
+        for name, kind in KINDS.items()
+    }
+    for name, kind in KINDS.items():
+        parquet.write(round_folder.table(name), kind, sorted(joined[name], key=lambda record: record.id))
+    funnel = count_rows(parquet.read(round_folder.images, Image), joined)
+    files.write_json(round_folder.funnel, funnel)
+    return funnel
+
+
+def count_rows(images: Sequence[Image], tables: dict[str, list[Any]]) -> dict[str, Any]:
+    """The funnel of one round, from its tables alone."""
+    dropped: dict[str, Counter[str]] = {}
+    for drop in tables["drops"]:
+        dropped.setdefault(drop.stage, Counter())[drop.reason] += 1
+    known = [said.stable for said in tables["replies"] if said.stable is not None]
+    pairs = tables["pairs"]
+    return {
+        "images": len(images),
+        "questions": len(tables["questions"]),
+        "answers": len(tables["answers"]),
+        "pairs": len(pairs),
+        "pairs_by_kind": dict(sorted(Counter(pair.kind for pair in pairs).items())),
+        "images_with_pairs": len({pair.image_id for pair in pairs}),
+        "dropped": {stage: dict(sorted(reasons.items())) for stage, reasons in sorted(dropped.items())},
+        "replies": len(tables["replies"]),
+        "reencoded_differently": sum(not stable for stable in known) / len(known) if known else 0.0,
+    }

@@ -1,0 +1,68 @@
+"""What a benchmark is, and how one is run: the same ask-and-take shape as a stage, so it is tested without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sena.config import Config
+from sena.engines.base import Engine
+from sena.records import Reply, Request
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Figure = dict[str, float]
+"""`value`, `low` and `high` (95 % interval, images resampled) and `n`, the number of things counted."""
+
+
+class Benchmark(Protocol):
+    """Items are asked about one by one; records are plain and JSON-able through `to_json` and `from_json`."""
+
+    name: str
+
+    def items(self, pool: str, count: int) -> Sequence[Any]: ...
+
+    def ask(self, item: Any) -> Sequence[Request]: ...
+
+    def take(self, item: Any, replies: Sequence[Reply]) -> Any: ...
+
+    def summarise(self, records: Sequence[Any]) -> dict[str, Figure]: ...
+
+    def compare(self, before: Sequence[Any], after: Sequence[Any]) -> dict[str, Figure]: ...
+
+    def to_json(self, record: Any) -> dict[str, Any]: ...
+
+    def from_json(self, data: dict[str, Any]) -> Any: ...
+
+    def open_image(self, image_id: str) -> Image.Image: ...
+
+
+class EvalConfig(Config):
+    """What is measured after every round, where truth is known."""
+
+    benchmarks: tuple[str, ...] = ()
+    """Benchmarks by name; empty for runs on images without truth."""
+    pool: str = "evaluation"
+    """Which pool a benchmark takes its pictures from: `evaluation`, or `tuning` for looking for settings."""
+    count: int = 500
+    """Pictures a benchmark looks at."""
+
+
+def run_benchmark(
+    benchmark: Benchmark,
+    engine: Engine,
+    items: Sequence[Any],
+    chunk: int = 64,
+    on_done: Callable[[int], None] = lambda count: None,
+) -> list[Any]:
+    """One record an item, in their order. `on_done` hears how many items each chunk finished."""
+    records: list[Any] = []
+    for start in range(0, len(items), chunk):
+        part = items[start : start + chunk]
+        asked = [list(benchmark.ask(item)) for item in part]
+        replies = iter(engine.generate([request for each in asked for request in each], benchmark.open_image))
+        for item, requests in zip(part, asked, strict=True):
+            records.append(benchmark.take(item, [next(replies) for _ in requests]))
+        on_done(len(part))
+    return records

@@ -1,0 +1,108 @@
+"""A recipe: the complete description of a run. It only composes what the components declare beside themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from sena.align.config import AlignmentConfig, AlignSettings, DpoConfig, LoraConfig, TrainConfig
+from sena.config import Config
+from sena.engines.base import EngineConfig
+from sena.evals.base import EvalConfig
+from sena.images.config import ImagesConfig
+from sena.models.config import ModelConfig
+from sena.recipes import load
+from sena.runs.config import RunConfig
+from sena.stages.config import (
+    AnswerConfig,
+    CheckConfig,
+    CorruptionConfig,
+    DescribeConfig,
+    EnhanceConfig,
+    FiltersConfig,
+    QuestionConfig,
+    StagesConfig,
+)
+
+
+class Recipe(Config):
+    """Every setting of a run, by component."""
+
+    run: RunConfig = Field(default_factory=RunConfig)
+    """Rounds, images a round, seed."""
+    model: ModelConfig
+    """Which model evolves."""
+    images: ImagesConfig
+    """Where its pictures come from."""
+    engine: EngineConfig = Field(default_factory=EngineConfig)
+    """How prompts are put together."""
+    question: QuestionConfig
+    """Self-questioning: asking."""
+    check: CheckConfig
+    """Self-questioning: checking the question against the picture."""
+    describe: DescribeConfig
+    """Descriptions."""
+    answer: AnswerConfig
+    """Answers."""
+    enhance: EnhanceConfig
+    """Self-enhancement of answers."""
+    corruption: CorruptionConfig = Field(default_factory=CorruptionConfig)
+    """What spoils the picture of the rejected answers."""
+    filters: FiltersConfig = Field(default_factory=FiltersConfig)
+    """Which pairs are dropped."""
+    dpo: DpoConfig = Field(default_factory=DpoConfig)
+    """The preference term."""
+    alignment: AlignmentConfig = Field(default_factory=AlignmentConfig)
+    """The image content alignment term."""
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    """How the loss is descended."""
+    lora: LoraConfig = Field(default_factory=LoraConfig)
+    """Adapters."""
+    eval: EvalConfig = Field(default_factory=EvalConfig)
+    """What is measured after every round."""
+
+    def stages(self) -> StagesConfig:
+        """The data half's settings in one piece."""
+        return StagesConfig(**{name: getattr(self, name) for name in StagesConfig.model_fields})
+
+    def align(self) -> AlignSettings:
+        """The training half's settings in one piece."""
+        return AlignSettings(**{name: getattr(self, name) for name in AlignSettings.model_fields})
+
+
+def load_recipe(
+    name: str | Path,
+    *,
+    model: str | None = None,
+    images: str | None = None,
+    rounds: int | None = None,
+    limit: int | None = None,
+    settings: Sequence[str] = (),
+) -> Recipe:
+    """A shipped recipe or a YAML file, with what the command line changes in it.
+
+    Raises RecipeError with all faults, one a line, each with its mend.
+    """
+    flags: list[tuple[str, Any, str]] = []
+    if model is not None:
+        flags.append(("model.name", model, f"--model {model}"))
+    if images is not None:
+        flags.append(("images.sources", [_source(images)], f"--images {images}"))
+    if rounds is not None:
+        flags.append(("run.rounds", rounds, f"--rounds {rounds}"))
+    if limit is not None:
+        flags.append(("run.images_per_round", limit, f"--limit {limit}"))
+    overrides = [load.Override(*flag) for flag in flags]
+    return load.load(Recipe, name, [*overrides, *settings])[0]
+
+
+def _source(images: str) -> dict[str, str]:
+    """What `--images` means: the miniature's pictures, an annotation file, or a folder."""
+    if images == "mini":
+        return {"name": "mini", "kind": "mini"}
+    path = Path(images).expanduser()
+    kind = "llava665k" if path.suffix == ".json" else "folder"
+    return {"name": path.stem if kind == "llava665k" else path.resolve().name or "images", "kind": kind, "path": str(path)}

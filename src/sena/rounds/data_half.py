@@ -1,0 +1,74 @@
+"""The data half of a round: fresh images, then pairs of them, shard by shard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sena import files
+from sena.data import shards
+from sena.data.make_pairs import make_pairs
+from sena.engines.local import LocalEngine
+from sena.errors import SenaError
+from sena.images.sample import Used, draw
+from sena.images.sources import Skipped
+from sena.records import Image, Pair
+from sena.rounds.job import Job
+from sena.runs import tables
+from sena.stages.base import Context
+
+
+def draw_images(job: Job, number: int) -> list[Image]:
+    """The round's images, drawn once and frozen; those of earlier rounds are never drawn again."""
+    folder = job.round(number)
+    if folder.images.is_file():
+        return tables.read(folder.images, Image)
+    earlier = [job.round(before) for before in range(1, number)]
+    used = Used.of(
+        [image for each in earlier for image in tables.read(each.images, Image)],
+        [skip for each in earlier for skip in tables.read(each.skipped, Skipped)],
+    )
+    run = job.recipe.run
+    drawn = draw(job.sources, run.images_per_round, run.seed, number, used, job.recipe.images.limits)
+    tables.write(folder.skipped, Skipped, drawn.skipped)
+    tables.write(folder.images, Image, drawn.images)
+    job.say(f"  {drawn.summary()}")
+    return list(drawn.images)
+
+
+def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]:
+    """The round's pairs, from all shards. A shard that is whole is not done again."""
+    folder = job.round(number)
+    if not folder.funnel.is_file():
+        _make_shards(job, number, images)
+        shards.compact(folder, len(shards.split(images, job.plan["shard"])))
+    funnel = files.read_json(folder.funnel)
+    pairs = tables.read(folder.table("pairs"), Pair)
+    dropped = sum(count for reasons in funnel["dropped"].values() for count in reasons.values())
+    job.say(f"  {len(pairs)} pairs of {funnel['images_with_pairs']} images; {dropped} rows and pairs dropped")
+    if not pairs:
+        raise SenaError(
+            f"Round {number} kept no pair (why: {folder.table('drops')}): loosen the filters, or look at the prompts "
+            f"with `sena check --try 4`"
+        )
+    return pairs
+
+
+def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
+    folder, config = job.round(number), job.recipe.stages()
+    parts = shards.split(images, job.plan["shard"])
+    done = [shards.is_done(folder.shard(place), part) for place, part in enumerate(parts)]
+    pictures = job.pictures(images)
+    engine = LocalEngine(job.load_model(number - 1), job.plan["batch"])
+    context = Context(job.recipe.run.seed, number)
+    before = sum(len(part) for part, ready in zip(parts, done, strict=True) if ready)
+    if before:
+        job.say(f"  {before} of {len(images)} images were done before")
+    with job.timed(number, "pairs", len(images) - before) as task:
+
+        def work(place: int, part: Sequence[Image]) -> None:
+            made = make_pairs(part, engine, pictures.open, config, context, job.plan["window"])
+            plan = {**job.plan, "batch": engine.batch, "halvings": engine.halvings}
+            shards.write_shard(folder.shard(place), made, part, plan)
+            task.advance(len(part))
+
+        shards.map_inline(parts, work, done)

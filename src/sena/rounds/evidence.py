@@ -1,0 +1,78 @@
+"""What shows that a round made the model better: benchmarks with intervals, and the difference to the base."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.table import Table
+
+from sena import files
+from sena.engines.local import LocalEngine
+from sena.evals.base import Benchmark, run_benchmark
+from sena.recipes import names
+from sena.rounds.job import Job
+
+# Where less is better, an arrow down is good news. Everything else is better when it grows, or just is (None).
+BETTER = {"chair_i": -1, "chair_s": -1, "wrong_mentions": -1, "length": 0, "yes_ratio": 0, "true_mentions": 0}
+SHOWN = ("chair_i", "chair_s", "coverage", "attribute", "pope_random", "pope_popular", "pope_adversarial", "vqa", "length")
+
+
+def judge(job: Job, number: int) -> dict[str, Any]:
+    """Measure the model that round `number` left, once, and say what came of it. Returns the evidence."""
+    folder = job.round(number)
+    if not folder.evidence.is_file():
+        found = {name: _measure(job, number, names.benchmark(name)) for name in job.recipe.eval.benchmarks}
+        files.write_json(folder.evidence, {"round": number, "benchmarks": found})
+    evidence = files.read_json(folder.evidence)
+    for name, figures in evidence["benchmarks"].items():
+        job.reporter.show_table(table(f"{name}, round {number}", figures))
+    return evidence
+
+
+def _measure(job: Job, number: int, benchmark: Benchmark) -> dict[str, Any]:
+    config = job.recipe.eval
+    items = benchmark.items(config.pool, config.count)
+    engine = LocalEngine(job.load_model(number), job.plan["batch"])
+    with job.timed(number, f"eval {benchmark.name}", len(items)) as task:
+        records = run_benchmark(benchmark, engine, items, on_done=task.advance)
+    path = job.round(number).path / "eval" / f"{benchmark.name}.jsonl"
+    files.write_text(path, "".join(json.dumps(benchmark.to_json(record)) + "\n" for record in records))
+    figures: dict[str, Any] = {"metrics": benchmark.summarise(records)}
+    if number:
+        base = job.round(0).path / "eval" / f"{benchmark.name}.jsonl"
+        before = [benchmark.from_json(json.loads(line)) for line in base.read_text().splitlines()]
+        figures["to_base"] = benchmark.compare(before, records)
+    job.metrics.log(number, f"eval {benchmark.name}", {key: each["value"] for key, each in figures["metrics"].items()})
+    return figures
+
+
+def table(title: str, figures: dict[str, Any]) -> Table:
+    """Each shown metric with its interval and, behind round 0, the paired difference to the base with an arrow."""
+    differences = figures.get("to_base", {})
+    made = Table(title=title, title_justify="left")
+    made.add_column("metric")
+    made.add_column("value", justify="right")
+    made.add_column("95 % interval", justify="right")
+    if differences:
+        made.add_column("against the base", justify="right")
+    for name in SHOWN:
+        if name not in figures["metrics"]:
+            continue
+        figure = figures["metrics"][name]
+        cells = [name, f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"]
+        if differences:
+            cells.append(_difference(name, differences[name]))
+        made.add_row(*cells)
+    return made
+
+
+def _difference(name: str, change: dict[str, float]) -> str:
+    """An arrow where the interval leaves zero out, green where that is good."""
+    text = f"{change['value']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
+    if change["low"] <= 0 <= change["high"]:
+        return f"{text} ="
+    arrow = "↑" if change["value"] > 0 else "↓"
+    sign = BETTER.get(name, 1) * (1 if change["value"] > 0 else -1)
+    colour = {1: "green", -1: "red", 0: "default"}[sign]
+    return f"[{colour}]{text} {arrow}[/]"

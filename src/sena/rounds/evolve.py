@@ -1,0 +1,46 @@
+"""The whole loop: images -> questions -> answers -> pairs -> policy -> evidence -> the next round."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sena.progress import Reporter
+from sena.recipes.recipe import Recipe
+from sena.report.write import write_report
+from sena.rounds import data_half, evidence, training_half
+from sena.rounds.job import open_job
+from sena.runs.folder import locked
+
+
+def evolve(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) -> Path:
+    """Run `recipe` into the run folder `out`, or go on where that folder's run stopped. Returns the run folder.
+
+    Raises SenaError, in one sentence, for everything that the user can mend; what was done by then is kept.
+    """
+    out = Path(out)
+    with locked(out), open_job(recipe, out, reporter) as job:
+        if job.is_finished():
+            job.say(f"This run is finished, nothing is left to do. See {job.run.report}, or type: sena show {out}")
+            return out
+        evidence.judge(job, 0)
+        for number in range(1, recipe.run.rounds + 1):
+            job.say_round(number)
+            images = data_half.draw_images(job, number)
+            pairs = data_half.make_all_pairs(job, number, images)
+            reference = training_half.score_reference(job, number, pairs)
+            training_half.train_policy(job, number, pairs, reference)
+            evidence.judge(job, number)
+            write_report(job.run)
+        job.say_end()
+    return out
+
+
+def pairs(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) -> Path:
+    """The data half of the first round alone: images in, pairs out. `evolve` with the same recipe goes on from it."""
+    out = Path(out)
+    with locked(out), open_job(recipe, out, reporter) as job:
+        job.say_round(1)
+        made = data_half.make_all_pairs(job, 1, data_half.draw_images(job, 1))
+        write_report(job.run)
+        job.say(f"{len(made)} pairs are in {job.run.round(1).table('pairs')}. To train on them: sena evolve --out {out}")
+    return out

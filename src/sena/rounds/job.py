@@ -1,0 +1,167 @@
+"""A run at work: its recipe and folder, and what its steps share."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sena import files
+from sena.errors import RunFolderError
+from sena.images.pictures import Pictures
+from sena.images.sources import Source
+from sena.models.load import load, resolve_device, resolve_dtype
+from sena.models.vlm import VLM
+from sena.progress import Reporter, Task
+from sena.recipes import load as recipes
+from sena.recipes import names
+from sena.recipes.recipe import Recipe
+from sena.records import Image
+from sena.runs.folder import RoundFolder, RunFolder, create_run, open_run
+from sena.runs.metrics import Metrics, peak_memory, reset_peak
+
+
+@dataclass
+class Job:
+    """What the steps of a run share. Holds at most one model at a time, the one that was asked for last."""
+
+    recipe: Recipe
+    run: RunFolder
+    reporter: Reporter
+    metrics: Metrics
+    plan: dict[str, Any]
+    _held: tuple[str, VLM] | None = field(default=None, repr=False)
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        return names.sources(self.recipe.images)
+
+    def pictures(self, images: Sequence[Image]) -> Pictures:
+        return Pictures(images, {source.name: source for source in self.sources}, self.recipe.images.limits)
+
+    def round(self, number: int) -> RoundFolder:
+        return self.run.round(number)
+
+    def model_of(self, number: int) -> str:
+        """Where the model lies that round `number` left; round 0 is the base."""
+        return str(self.round(number).model) if number else names.model_folder(self.recipe.model.name)
+
+    def load_model(self, number: int) -> VLM:
+        """The model that round `number` left, loaded once and kept until another is asked for."""
+        name = self.model_of(number)
+        if self._held is None or self._held[0] != name:
+            self.release_model()
+            model = self.recipe.model
+            self._held = (name, load(name, model.dtype, model.device))
+        return self._held[1]
+
+    def release_model(self) -> None:
+        """Forget the held model, since it was trained on, or since another needs its room."""
+        self._held = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def say(self, text: str, style: str = "") -> None:
+        self.reporter.say(text, style)
+
+    def say_round(self, number: int) -> None:
+        folder = self.round(number)
+        state = "goes on" if folder.images.is_file() else "begins"
+        self.say(f"Round {number} of {self.recipe.run.rounds} {state} from {self.model_of(number - 1)}", "bold")
+
+    def say_end(self) -> None:
+        last = self.round(self.recipe.run.rounds).model
+        self.say(f"The last model is in {last}, the report in {self.run.report}", "bold")
+        self.say(f"Next: open the report in a browser, or type: sena show {self.run.path}")
+
+    def is_finished(self) -> bool:
+        """Whether the last round's evidence and the report are there."""
+        return self.round(self.recipe.run.rounds).evidence.is_file() and self.run.report.is_file()
+
+    @contextmanager
+    def timed(self, number: int, name: str, total: int, done: int = 0) -> Iterator[Task]:
+        """A stage on the reporter; its seconds and peak memory go to metrics.jsonl."""
+        reset_peak()
+        with self.reporter.stage(name, total, done) as task:
+            yield task
+        figures = {"seconds": round(task.seconds, 3), "count": task.done, **peak_memory()}
+        if task.done:
+            self.metrics.log(number, name, figures)
+
+
+@contextmanager
+def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[Job]:
+    """Create the run folder or reopen it. Raises RunFolderError naming the keys in which the recipe has changed."""
+    reporter = reporter or Reporter()
+    if (out / "manifest.json").is_file():
+        run = open_run(out)
+        _refuse_changes(recipe, run)
+        reporter.say(f"Going on with the run in {out}")
+    else:
+        run = create_run(out, recipes.dump(recipe), _manifest(recipe))
+        reporter.say(f"A new run in {out}")
+    reporter.log = run.log
+    plan = files.read_json(run.manifest)["plan"]
+    torch.set_num_threads(plan["threads"])
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    metrics = Metrics(run.metrics, run.path / "tensorboard")
+    try:
+        yield Job(recipe, run, reporter, metrics, plan)
+    finally:
+        metrics.close()
+
+
+def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:
+    old, _ = recipes.load(Recipe, run.recipe)
+    keys = recipes.differing_keys(old, recipe)
+    if keys:
+        raise RunFolderError(
+            f"{run.path} was begun with another recipe (it differs in {', '.join(keys)}): "
+            f"choose another --out, or run `sena evolve {run.recipe} --out {run.path}` to go on with the old one"
+        )
+
+
+def _manifest(recipe: Recipe) -> dict[str, Any]:
+    import transformers
+
+    import sena
+
+    device = resolve_device(recipe.model.device)
+    engine = recipe.engine
+    return {
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "seed": recipe.run.seed,
+        "versions": {
+            "sena": sena.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
+        "git": git_commit(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "plan": {
+            "threads": engine.threads or os.cpu_count() or 1,
+            "batch": engine.batch,
+            "shard": engine.shard,
+            "window": engine.window,
+            "dtype": str(resolve_dtype(recipe.model.dtype, device)).removeprefix("torch."),
+        },
+    }
+
+
+def git_commit() -> str:
+    """The commit of the checkout that sena runs from, or nothing when it is installed otherwise."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

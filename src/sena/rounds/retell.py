@@ -1,0 +1,51 @@
+"""The report of a run that is there already, or still at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sena.errors import ImageError, SenaError
+from sena.images.pictures import Pictures
+from sena.recipes import load as recipes
+from sena.recipes import names
+from sena.recipes.recipe import Recipe
+from sena.records import Image
+from sena.report.write import Look, write_report
+from sena.runs import tables
+from sena.runs.folder import RunFolder, open_run
+
+
+def report(run: str | Path) -> Path:
+    """Write `report.html` of a run folder anew. Pictures that are gone are shown as such, with the reason."""
+    folder = open_run(Path(run))
+    recipe, _ = recipes.load(Recipe, folder.recipe)
+    return tell(folder, recipe)
+
+
+def tell(run: RunFolder, recipe: Recipe) -> Path:
+    """The report of a run whose recipe is at hand."""
+    images = [image for each in run.rounds() if each.images.is_file() for image in tables.read(each.images, Image)]
+    try:
+        sources = {source.name: source for source in names.sources(recipe.images)}
+        pictures = Pictures(images, sources, recipe.images.limits)
+    except SenaError as error:
+        reason = str(error)
+
+        def gone(image_id: str) -> object:
+            raise ImageError("source is gone", reason)
+
+        return write_report(run, gone, None)  # type: ignore[arg-type]
+    return write_report(run, pictures.open, _look(names.model_folder(recipe.model.name)))
+
+
+def _look(model: str) -> Look | None:
+    """How the model's processor sees pictures, so that corrupted ones are shown as it saw them; None when unknown."""
+    from transformers import AutoImageProcessor
+
+    try:
+        processor = AutoImageProcessor.from_pretrained(model, trust_remote_code=False)
+    except (OSError, ValueError, ImportError):
+        return None
+    size = processor.crop_size or processor.size
+    side = size.get("height") or size.get("shortest_edge")
+    return Look(tuple(processor.image_mean), tuple(processor.image_std), side) if side else None

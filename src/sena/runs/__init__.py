@@ -1,0 +1,1 @@
+"""The run folder: its layout, its tables, and who may work in it."""

@@ -1,0 +1,176 @@
+"""The run folder: where everything lies, what it was made by, and that only one process works in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sena import files
+from sena.errors import RunFolderError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFolder:
+    """One round's part of the run folder. Everything below is made atomically, and its presence means it is whole."""
+
+    path: Path
+    number: int
+
+    @property
+    def images(self) -> Path:
+        return self.path / "images.parquet"
+
+    @property
+    def skipped(self) -> Path:
+        return self.path / "skipped.parquet"
+
+    def shard(self, number: int) -> Path:
+        return self.path / "shards" / f"{number:05d}"
+
+    def table(self, name: str) -> Path:
+        """`questions`, `answers`, `pairs`, `drops` or `replies`, compacted over the shards."""
+        return self.path / f"{name}.parquet"
+
+    @property
+    def funnel(self) -> Path:
+        """Counts of rows through the stages: written when the data half is complete."""
+        return self.path / "funnel.json"
+
+    @property
+    def reference(self) -> Path:
+        return self.path / "reference"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def training(self) -> Path:
+        """Summary of the training half: written when the model is."""
+        return self.path / "training.json"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def evidence(self) -> Path:
+        return self.path / "evidence.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run on disk."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    def round(self, number: int) -> RoundFolder:
+        """Round 0 holds only the evidence of the base model."""
+        return RoundFolder(self.path / f"round-{number}", number)
+
+    def rounds(self) -> list[RoundFolder]:
+        """The rounds that have begun, in order, round 0 included."""
+        numbers = [
+            int(path.name.removeprefix("round-"))
+            for path in self.path.glob("round-*")
+            if path.name.removeprefix("round-").isdigit()
+        ]
+        return [self.round(number) for number in sorted(numbers)]
+
+
+def open_run(path: Path) -> RunFolder:
+    """A run folder that exists. Raises RunFolderError for a folder that is none, or of another version."""
+    run = RunFolder(path)
+    if not run.manifest.is_file():
+        raise RunFolderError(f"{path} is not a run folder (no manifest.json): give the --out folder of an evolve")
+    manifest = files.read_json(run.manifest)
+    if manifest.get("schema") != SCHEMA:
+        raise RunFolderError(
+            f"{path} was made by a version of sena whose folders have schema {manifest.get('schema')}, this one has "
+            f"{SCHEMA}: choose another --out, or use the version named in its manifest.json"
+        )
+    return run
+
+
+def create_run(path: Path, recipe_text: str, manifest: dict[str, Any]) -> RunFolder:
+    """A new run folder, its manifest written last. Raises RunFolderError when `path` holds something else."""
+    run = RunFolder(path)
+    if path.is_file() or (path.is_dir() and any(entry.name != ".lock" for entry in path.iterdir())):
+        if not run.recipe.is_file():
+            raise RunFolderError(f"{path} holds other files: choose an empty or new folder for --out")
+    files.write_text(run.recipe, recipe_text)
+    files.write_json(run.manifest, {"schema": SCHEMA, **manifest})
+    return run
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the run folder while working in it. Raises RunFolderError when another process does."""
+    lock = path / ".lock"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = open(lock, "a+")  # noqa: SIM115 - held until the end of the block
+    except OSError as error:
+        raise files.disk_error(path, error) from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            who = handle.read().strip() or "unknown"
+            raise RunFolderError(
+                f"{path} is in use by process {who}: wait for it, end it, or choose another --out"
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """A folder that exists whole or not at all: filled beside its place, then moved there in one step."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    remove_tree(temporary)
+    temporary.mkdir(parents=True)
+    try:
+        fill(temporary)
+    except OSError as error:
+        remove_tree(temporary)
+        raise files.disk_error(path, error) from error
+    remove_tree(path)
+    os.replace(temporary, path)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder of ours, if it is there."""
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)

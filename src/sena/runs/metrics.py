@@ -1,0 +1,75 @@
+"""Numbers over time: one JSON object a line in metrics.jsonl, and the same as TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Metrics:
+    """Appends; a reader takes the last line of each (round, stage, step), since a resumed run repeats a few."""
+
+    def __init__(self, path: Path, events: Path | None = None) -> None:
+        self.path = path
+        self._writer: Any = None
+        if events is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(events))
+
+    def log(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
+        """One line, and one scalar for each number."""
+        line = {"round": round, "stage": stage, "step": step, "time": round_seconds(time.time()), **values}
+        with open(self.path, "a") as handle:
+            handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+        if self._writer is not None:
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    self._writer.add_scalar(f"round-{round}/{stage}/{name}", value, step)
+            self._writer.flush()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines, the last of each (round, stage, step) only. A line cut short by a kill is left out."""
+    last: dict[tuple[int, str, int], dict[str, Any]] = {}
+    if path.is_file():
+        for text in path.read_text(errors="replace").splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            last[line["round"], line["stage"], line["step"]] = line
+    return list(last.values())
+
+
+def round_seconds(seconds: float) -> float:
+    return int(seconds * 1000) / 1000
+
+
+def peak_memory() -> dict[str, int]:
+    """Largest memory so far, in bytes: of this process, and of the GPU since `reset_peak`."""
+    import resource
+    import sys
+
+    import torch
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if torch.cuda.is_available():
+        peak["peak_gpu_bytes"] = torch.cuda.max_memory_allocated()
+    return peak
+
+
+def reset_peak() -> None:
+    """Begin a new GPU high-water mark. The process's own cannot be reset."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
