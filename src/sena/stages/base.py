@@ -26,9 +26,14 @@ class Stage(Protocol):
     or Again (the row goes through `ask` once more; a stage bounds this by itself, through what it wrote in the row).
     """
 
-    name: str
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def reads(self) -> tuple[str, ...]: ...
+
+    @property
+    def writes(self) -> tuple[str, ...]: ...
 
     def ask(self, row: Row, context: Context) -> Sequence[Request]: ...
 

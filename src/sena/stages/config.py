@@ -101,7 +101,7 @@ class DescribeConfig(Config):
     prompts: Prompts
     """Short requests for a description; each row takes one, drawn by the seed."""
     suffix: str
-    """Put behind the request, in data and in training; white space at its start stands, else one space goes between."""
+    """Put behind the request, in data and in training; where it brings no white space, one space goes between."""
     max_new_tokens: Tokens = 512
     """Longest description; one that is cut ends its pair as `truncated`."""
 
@@ -110,7 +110,7 @@ class AnswerConfig(Config):
     """How the model answers its question."""
 
     suffix: str
-    """Put behind the question, in data and in training; white space at its start stands, else one space goes between."""
+    """Put behind the question, in data and in training; where it brings no white space, one space goes between."""
     max_new_tokens: Tokens = 512
     """Longest answer; one that is cut ends its pair as `truncated`."""
 
@@ -143,3 +143,70 @@ class CorruptionConfig(Config):
     """For `diffusion` the step, counted from 0: the higher, the less is seen."""
     draws: Literal["per_image", "per_answer"] = "per_image"
     """One noise for all answers of a picture in a round, or a fresh one for each answer (as released)."""
+
+
+FilterName = Literal[
+    "truncated",
+    "empty",
+    "identical",
+    "repetitive",
+    "no_letters",
+    "yes_no",
+    "contained",
+    "duplicate",
+    "banned_text",
+    "identical_exact",
+    "latin_half",
+    "yes_no_exact",
+    "contained_one_sided",
+]
+
+
+class FiltersConfig(Config):
+    """Which pairs are not learned from. Each filter is a named function with a fixed reason; what they drop is kept
+    in the tables with that reason."""
+
+    names: tuple[FilterName, ...] = (
+        "truncated",
+        "empty",
+        "identical",
+        "repetitive",
+        "no_letters",
+        "yes_no",
+        "contained",
+        "duplicate",
+    )
+    """The filters, in order: the first that objects gives the reason. The last five known are the released code's."""
+    most_repeats: int = Field(default=30, ge=1)
+    """`repetitive`: how often one token may occur in an answer; a sentence may occur once."""
+    letters_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    """`no_letters`: least share of letters, marks and numbers of any script among an answer's non-space characters."""
+    yes_no_words: tuple[Words, ...] = (
+        *("yes", "no", "yeah", "yep", "nope", "not"),
+        *("是", "是的", "对", "有", "不", "不是", "否", "没有"),
+        *("はい", "いいえ", "예", "네", "아니요", "oui", "non", "ja", "nein", "nee", "sí", "si", "да", "нет"),
+    )
+    """`yes_no`: the answers that say nothing but yes or no; case, punctuation and quotes do not matter."""
+    banned: tuple[Words, ...] = ()
+    """`banned_text`: a prompt that holds one of these letter for letter is dropped."""
+    newlines: Literal["keep", "glue"] = "keep"
+    """`glue` deletes line breaks and `</s>` from kept answers with nothing in their place, as released."""
+
+
+class StagesConfig(Config):
+    """All that the data half asks, in the order in which it asks."""
+
+    question: QuestionConfig
+    """Ask a question about the picture."""
+    check: CheckConfig
+    """Check that the picture answers it."""
+    describe: DescribeConfig
+    """Describe the picture."""
+    answer: AnswerConfig
+    """Answer the question."""
+    enhance: EnhanceConfig
+    """Improve the answer."""
+    corruption: CorruptionConfig = CorruptionConfig()
+    """Spoil the picture for the rejected answers."""
+    filters: FiltersConfig = FiltersConfig()
+    """Leave out pairs that teach nothing."""

@@ -1,0 +1,52 @@
+"""The spoiled half of a pair: the same two prompts on the corrupted picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sena.records import Again, Corruption, Drop, PairKind, Reply, Request, Row
+from sena.seeds import derive
+from sena.stages.asking import Asking, cut_with
+from sena.stages.base import Context
+from sena.stages.config import AnswerConfig, CorruptionConfig, DescribeConfig
+
+
+def corruption_of(row: Row, context: Context, config: CorruptionConfig, kind: PairKind) -> Corruption:
+    """One draw for a picture in a round, so that any row can be made again; the released code draws for each answer
+    anew and keeps no seed."""
+    what = ("corruption",) if config.draws == "per_image" else ("corruption", row.number, kind)
+    return Corruption(config.kind, config.strength, derive(context.run_seed, context.round, row.image_id, *what))
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Rejected answers are taken as they come: never enhanced, as in paper and released code."""
+
+    describe: DescribeConfig
+    answer: AnswerConfig
+    corruption: CorruptionConfig
+    name: str = "reject"
+    reads: tuple[str, ...] = ("id", "image_id", "number", "describe_prompt", "answer_prompt")
+    writes: tuple[str, ...] = ("rejected_description", "rejected_answer", "cut")
+
+    def ask(self, row: Row, context: Context) -> Sequence[Request]:
+        return [
+            self._request(row, context, "description", row.describe_prompt, self.describe.max_new_tokens),
+            self._request(row, context, "answer", row.answer_prompt, self.answer.max_new_tokens),
+        ]
+
+    def take(self, row: Row, replies: Sequence[Reply], context: Context) -> Sequence[Row] | Drop | Again:
+        description, answer = replies
+        return [
+            replace(
+                row,
+                rejected_description=description.text.strip(),
+                rejected_answer=answer.text.strip(),
+                cut=cut_with(row, {"rejected_description": description, "rejected_answer": answer}),
+            )
+        ]
+
+    def _request(self, row: Row, context: Context, kind: PairKind, prompt: str, limit: int) -> Request:
+        request = Asking(self.name, kind).request(row, context, prompt, limit)
+        return replace(request, corruption=corruption_of(row, context, self.corruption, kind))
