@@ -182,7 +182,7 @@ class FiltersConfig(Config):
     letters_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """`no_letters`: least share of letters, marks and numbers of any script among an answer's non-space characters."""
     yes_no_words: tuple[Words, ...] = (
-        *("yes", "no", "yeah", "yep", "nope", "not"),
+        *("yes", "no", "yeah", "yep", "nope"),
         *("是", "是的", "对", "有", "不", "不是", "否", "没有"),
         *("はい", "いいえ", "예", "네", "아니요", "oui", "non", "ja", "nein", "nee", "sí", "si", "да", "нет"),
     )

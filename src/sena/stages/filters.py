@@ -6,11 +6,12 @@ Those of the released code that do harm are here too, under their own names, for
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sena.records import Pair
-from sena.stages.config import FilterName, FiltersConfig
+from sena.records import Pair, Row
+from sena.stages.config import FilterName, FiltersConfig, StagesConfig
+from sena.stages.pair import is_cut
 from sena.text import holds, letters_share, normalise, repeats
 
 
@@ -122,13 +123,30 @@ FILTERS: dict[FilterName, Filter] = {
 }
 
 
+def sift(
+    pairs: Sequence[Pair], row: Row, earlier: Sequence[Pair], config: StagesConfig
+) -> list[tuple[Pair, str | None]]:
+    """The row's pairs, each with the reason that speaks against it, or None and as it is learned from.
+
+    `earlier` are the pairs kept so far; only those of the same picture are looked at.
+    """
+    kept = [pair for pair in earlier if pair.image_id == row.image_id]
+    judged: list[tuple[Pair, str | None]] = []
+    for pair in pairs:
+        reason = reason_against(Case(pair, config.filters, is_cut(row, pair.kind), tuple(kept)))
+        pair = pair if reason else _finished(pair, config.filters)
+        judged.append((pair, reason))
+        kept += [] if reason else [pair]
+    return judged
+
+
 def reason_against(case: Case) -> str | None:
     """The reason of the first of the recipe's filters that objects."""
     reasons = (FILTERS[name](case) for name in case.config.names)
     return next((reason for reason in reasons if reason), None)
 
 
-def finished(pair: Pair, config: FiltersConfig) -> Pair:
+def _finished(pair: Pair, config: FiltersConfig) -> Pair:
     """A kept pair as it is learned from. The released code glues lines together, words included."""
     if config.newlines == "keep":
         return pair

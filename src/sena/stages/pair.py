@@ -5,13 +5,13 @@ from __future__ import annotations
 from sena import ids
 from sena.records import Pair, PairKind, Row
 from sena.stages.base import Context
-from sena.stages.config import CorruptionConfig
+from sena.stages.config import CorruptionConfig, StagesConfig
 from sena.stages.reject import corruption_of
 
 
-def pairs_of(row: Row, context: Context, corruption: CorruptionConfig) -> tuple[Pair, Pair]:
-    """Description pair and answer pair, unfiltered. The prompt of each is the one its rejected answer was made under."""
-    return _pair(row, context, corruption, "description"), _pair(row, context, corruption, "answer")
+def pairs_of(row: Row, context: Context, config: StagesConfig) -> tuple[Pair, Pair]:
+    """Description pair and answer pair, unfiltered. The prompt of each is the one its rejected text was made under."""
+    return _pair(row, context, config.corruption, "description"), _pair(row, context, config.corruption, "answer")
 
 
 def is_cut(row: Row, kind: PairKind) -> bool:
