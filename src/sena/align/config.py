@@ -1,0 +1,80 @@
+"""The recipe's `align` section: the loss and how it is descended. The defaults are the released code's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sena.config import Config
+
+
+class DpoConfig(Config):
+    """The preference term."""
+
+    beta: float = Field(default=0.1, gt=0)
+    """How sharply a log-probability margin (in nats) counts; smaller lets the policy wander further from its start."""
+
+
+class AlignmentConfig(Config):
+    """The image content alignment term: mean negative log-likelihood a token of the chosen descriptions."""
+
+    weight: float = Field(default=1.0, ge=0)
+    """Weight beside the preference term; 0 switches the term off."""
+    mean: Literal["all_pairs", "described"] = "all_pairs"
+    """`all_pairs` divides by all pairs of the step (as released), `described` by its description pairs only."""
+
+
+class LoraConfig(Config):
+    """Low-rank adapters on the language model, merged into its weights at the end of every round."""
+
+    r: int = Field(default=128, ge=1)
+    """Rank."""
+    alpha: int = Field(default=256, ge=1)
+    """Adapters are scaled by alpha / r."""
+    dropout: float = Field(default=0.0, ge=0, le=0)
+    """Only 0: with dropout the policy's first step would differ from the reference."""
+    targets: tuple[str, ...] = ()
+    """Last parts of the names of the linear layers to adapt (q_proj, up_proj, ...); empty for all of them."""
+
+
+class TrainConfig(Config):
+    """How the loss is descended."""
+
+    method: Literal["full", "lora"] = "full"
+    """`full` trains all but the vision tower, `lora` trains adapters on the language model."""
+    learning_rate: float = Field(default=2e-6, ge=0)
+    """Highest rate of the schedule."""
+    schedule: Literal["cosine", "constant", "warmup_log_constant"] = "cosine"
+    """Course after the warm-up; `warmup_log_constant` rises along a logarithm and stays, as the released runs did."""
+    warmup: float = Field(default=0.03, ge=0, le=1)
+    """Share of all optimizer steps over which the rate rises."""
+    epochs: int = Field(default=1, ge=1)
+    """How often every pair is seen in a round."""
+    pairs_per_step: int = Field(default=128, ge=1)
+    """Pairs an optimizer step at most; an image's pairs stay in one step."""
+    pairs_per_batch: int = Field(default=2, ge=1)
+    """Pairs that go through the model together: memory and speed, never the result beyond rounding."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients longer than this are shortened to it."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's memory of the gradient and of its square."""
+    save_every: int = Field(default=20, ge=1)
+    """Optimizer steps between checkpoints: what a kill can cost."""
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    """Compute activations twice to save memory; `auto` does so on a GPU whose memory the weights nearly fill."""
+
+
+class AlignSettings(Config):
+    """All of the training half."""
+
+    dpo: DpoConfig = DpoConfig()
+    """The preference term."""
+    alignment: AlignmentConfig = AlignmentConfig()
+    """The image content alignment term."""
+    train: TrainConfig = TrainConfig()
+    """How the loss is descended."""
+    lora: LoraConfig = LoraConfig()
+    """Adapters, for `train.method: lora`."""

@@ -1,0 +1,123 @@
+"""Which weights learn and in which mode the model stands: the one place that knows a model's parts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+
+from sena import seeds
+from sena.align.config import LoraConfig
+from sena.errors import ModelError
+from sena.models.vlm import VLM
+
+TOWERS = ("vision_tower", "vision_model", "visual")
+TONGUES = ("language_model", "text_model")
+BYTES_A_WEIGHT = 18  # in bfloat16: 2 weight + 4 master + 8 AdamW + 2 gradient + 2 to spare
+
+
+@contextmanager
+def scoring(vlm: VLM) -> Iterator[None]:
+    """No gradients, no dropout."""
+    was_training = vlm.model.training
+    vlm.model.eval()
+    with torch.no_grad():
+        yield
+    vlm.model.train(was_training)
+
+
+def prepare_full(vlm: VLM) -> VLM:
+    """All weights learn, except those of the vision tower."""
+    vlm.model.requires_grad_(True)
+    tower(vlm.model).requires_grad_(False)
+    return vlm
+
+
+def prepare_lora(vlm: VLM, config: LoraConfig, seed: int) -> VLM:
+    """A model whose only learning weights are new adapters (float32) on the language model's linear layers.
+
+    Adapters begin at zero, so the model starts as the reference whatever came before. Raises ModelError when no layer
+    is called as the recipe says.
+    """
+    import peft
+
+    settings = peft.LoraConfig(
+        r=config.r,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=linear_names(vlm.model, config.targets),
+    )
+    devices = [vlm.device] if vlm.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seeds.derive(seed, "lora"))
+        model = peft.get_peft_model(vlm.model, settings)
+    return replace(vlm, model=model)
+
+
+def finish(vlm: VLM, method: Literal["full", "lora"]) -> VLM:
+    """Adapters merged into the weights, no gradients, evaluation mode: the next round's reference."""
+    vlm.model.gradient_checkpointing_disable()
+    model = vlm.model.merge_and_unload() if method == "lora" else vlm.model
+    model.requires_grad_(False)
+    model.eval()
+    return replace(vlm, model=model)
+
+
+def learning(vlm: VLM) -> list[tuple[str, torch.nn.Parameter]]:
+    """Names and weights that learn; weights tied to one another come once."""
+    return [(name, weight) for name, weight in vlm.model.named_parameters() if weight.requires_grad]
+
+
+def set_training(vlm: VLM, checkpointing: bool | Literal["auto"]) -> None:
+    """Training mode with every dropout at zero and the frozen tower in evaluation mode.
+
+    Only gradient checkpointing needs training mode, and transformers asks for it there.
+    """
+    if checkpointing is True or (checkpointing == "auto" and _is_tight(vlm)):
+        vlm.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    vlm.model.train()
+    tower(vlm.model).eval()
+    for module in vlm.model.modules():
+        for name in ("p",) if isinstance(module, torch.nn.Dropout) else ("attention_dropout", "dropout"):
+            if isinstance(getattr(module, name, None), float):
+                module.__dict__[name] = 0.0
+
+
+def linear_names(model: Any, targets: Sequence[str]) -> list[str]:
+    """Full names of the language model's linear layers, those called as in `targets` only when it is not empty."""
+    tongue = _child(model, TONGUES)
+    prefix = next(name for name, module in model.named_modules() if module is tongue)
+    linears = [name for name, module in tongue.named_modules() if isinstance(module, torch.nn.Linear)]
+    chosen = [f"{prefix}.{name}" for name in linears if not targets or name.rpartition(".")[2] in targets]
+    if not chosen:
+        known = ", ".join(sorted({name.rpartition(".")[2] for name in linears}))
+        raise ModelError(f"no linear layer is called {' or '.join(targets)}: lora.targets may hold {known}")
+    return chosen
+
+
+def tower(model: Any) -> Any:
+    """The vision tower, wrapped in adapters or not."""
+    return _child(model, TOWERS)
+
+
+def _child(model: Any, names: Sequence[str]) -> Any:
+    """The outermost module that bears one of `names`. Raises ModelError when none does."""
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in names:
+            return module
+    raise ModelError(
+        f"{type(model).__name__} has no part called {' or '.join(names)}: sena cannot train this family yet"
+    )
+
+
+def _is_tight(vlm: VLM) -> bool:
+    """Whether weights and optimizer leave less than a third of a GPU to activations."""
+    if vlm.device.type != "cuda":
+        return False
+    learns = sum(weight.numel() for _, weight in learning(vlm))
+    rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns
+    total = torch.cuda.get_device_properties(vlm.device).total_memory
+    return learns * BYTES_A_WEIGHT + rests * 2 > total * 2 / 3

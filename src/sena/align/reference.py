@@ -1,0 +1,133 @@
+"""Log-probabilities of all pairs under the round's starting model: made once, stored by pair id, trusted only by key.
+
+reference/key.json             what the numbers depend on, written first
+reference/part-00000.parquet   some pairs each, so that a kill costs one part
+reference/manifest.json        written last: the parts are all there
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from sena import files
+from sena.align import fingerprint, modes, plain
+from sena.align.steps import batches
+from sena.errors import NonFiniteError, RunFolderError
+from sena.models.vlm import VLM
+from sena.records import Pair
+
+PAIRS_PER_PART = 256
+WHAT = {"model": "the model", "pairs": "the pairs", "processor": "the template or the processor", "dtype": "precision"}
+
+
+class Reference(NamedTuple):
+    """What the starting model gives to both answers of a pair: summed log-probabilities and token counts."""
+
+    chosen: float
+    rejected: float
+    chosen_tokens: int
+    rejected_tokens: int
+
+
+def make_key(vlm: VLM, pairs: Sequence[Pair]) -> dict[str, str]:
+    """What the numbers depend on. How pairs are batched is not in it: that moves them within rounding only."""
+    return {
+        "model": fingerprint.of_model(vlm),
+        "pairs": fingerprint.of_pairs(pairs),
+        "processor": fingerprint.of_processor(vlm),
+        "dtype": str(vlm.dtype).removeprefix("torch."),
+    }
+
+
+def compute(
+    vlm: VLM,
+    pairs: Sequence[Pair],
+    open_image: plain.OpenImage,
+    folder: Path,
+    pairs_per_batch: int,
+    forward: plain.Forward = plain.log_probabilities,
+    on_part: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Reference]:
+    """References of all pairs by id: read when `folder` holds them, else computed, going on after a kill.
+
+    `on_part(done, total)` is called in pairs. Raises RunFolderError when `folder` holds those of another model, other
+    pairs or another template, and NonFiniteError naming pairs whose log-probability is no number.
+    """
+    _claim(folder, make_key(vlm, pairs))
+    ordered = sorted(pairs, key=lambda pair: (pair.image_id, pair.id))
+    parts = batches(ordered, PAIRS_PER_PART)
+    with modes.scoring(vlm):
+        for number, part in enumerate(parts):
+            place = folder / f"part-{number:05d}.parquet"
+            if not place.exists():
+                _write(place, _score(vlm, part, open_image, pairs_per_batch, forward))
+            on_part(min((number + 1) * PAIRS_PER_PART, len(ordered)), len(ordered))
+    files.write_json(folder / "manifest.json", {"parts": len(parts), "pairs": len(ordered)})
+    return read(folder)
+
+
+def read(folder: Path) -> dict[str, Reference]:
+    """All references in a finished folder. Raises RunFolderError when it is not finished."""
+    import pyarrow.parquet as pq
+
+    if not (folder / "manifest.json").exists():
+        raise RunFolderError(f"{folder} is not finished: run the same command again, it goes on")
+    parts = files.read_json(folder / "manifest.json")["parts"]
+    rows = [row for n in range(parts) for row in pq.read_table(folder / f"part-{n:05d}.parquet").to_pylist()]
+    return {row.pop("id"): Reference(**row) for row in rows}
+
+
+def share_preferred(references: Mapping[str, Reference]) -> float:
+    """Share of pairs whose chosen answer the reference already finds likelier (summed log-probability)."""
+    if not references:
+        return 0.0
+    return sum(each.chosen > each.rejected for each in references.values()) / len(references)
+
+
+def _claim(folder: Path, key: dict[str, str]) -> None:
+    path = folder / "key.json"
+    if not path.exists():
+        files.write_json(path, key)
+        return
+    stored = files.read_json(path)
+    stale = [word for name, word in WHAT.items() if stored.get(name) != key[name]]
+    if stale:
+        raise RunFolderError(
+            f"{folder} holds the log-probabilities of another reference: "
+            f"{' and '.join(stale)} changed since; remove the folder to compute them again"
+        )
+
+
+def _score(
+    vlm: VLM, part: Sequence[Pair], open_image: plain.OpenImage, size: int, forward: plain.Forward
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for batch in batches(part, size):
+        found = forward(vlm, plain.encode_pairs(vlm, batch, open_image))
+        columns = torch.stack([column.double() for column in found]).T.tolist()
+        rows += [
+            {"id": pair.id, **Reference(chosen, rejected, int(first), int(second))._asdict()}
+            for pair, (chosen, rejected, first, second) in zip(batch, columns, strict=True)
+        ]
+    bad = [row["id"] for row in rows if not _is_finite(row)]
+    if bad:
+        raise NonFiniteError(f"The reference gives no finite log-probability to {', '.join(bad)}: drop these pairs")
+    return rows
+
+
+def _is_finite(row: dict[str, Any]) -> bool:
+    return abs(row["chosen"]) < float("inf") and abs(row["rejected"]) < float("inf")
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fields = [("id", pa.string()), ("chosen", pa.float64()), ("rejected", pa.float64())]
+    schema = pa.schema([*fields, ("chosen_tokens", pa.int64()), ("rejected_tokens", pa.int64())])
+    table = pa.Table.from_pylist(rows, schema=schema)
+    files.write_with(path, lambda temporary: pq.write_table(table, temporary))

@@ -1,0 +1,183 @@
+"""The training loop: steps composed ahead, batches that only split them, a checkpoint now and then.
+
+Legend: P pairs of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sena import seeds
+from sena.align import checkpoint, fingerprint, losses, metrics, modes, plain, schedule, steps
+from sena.align.config import AlignSettings
+from sena.align.metrics import StepMetrics
+from sena.align.optimizer import AdamW, clip_scale
+from sena.align.reference import Reference
+from sena.errors import NonFiniteError, SenaError
+from sena.models.vlm import VLM
+from sena.records import Pair
+
+LARGEST_FIRST_MARGIN = {torch.float32: 0.01, torch.float64: 0.01}
+"""Mean size, in nats, of the first step's margins that is still rounding; 1 nat in the low precisions."""
+NO_NUMBER_FOR_RESULTS = {"train": {"pairs_per_batch", "save_every", "gradient_checkpointing"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What is learned from. `open_image` gives the RGB picture of an image id, `reference` is by pair id."""
+
+    pairs: Sequence[Pair]
+    open_image: plain.OpenImage
+    reference: Mapping[str, Reference]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`resumed_at` is the number of steps that a checkpoint already held. `first_dpo` is None when it held any."""
+
+    steps: int
+    pairs: int
+    resumed_at: int
+    first_dpo: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    vlm: VLM
+    data: Preferences
+    settings: AlignSettings
+    optimizer: AdamW
+    forward: plain.Forward
+    count: int
+
+
+def train(
+    vlm: VLM,
+    data: Preferences,
+    settings: AlignSettings,
+    seed: int,
+    folder: Path,
+    on_step: Callable[[StepMetrics], None] = lambda step: None,
+    forward: plain.Forward = plain.log_probabilities,
+) -> tuple[VLM, Summary]:
+    """Train `vlm`, which must be the round's starting model, and give back the policy (the same weights, changed).
+
+    `folder` is for checkpoints alone; a complete one in it is gone on from, so `on_step` may see up to
+    `save_every` - 1 steps a second time. Call `checkpoint.clear(folder)` once the policy is stored.
+
+    Raises NonFiniteError naming pairs when a loss or gradient is no number, RunFolderError when the checkpoint in
+    `folder` is not of this run, and SenaError when the first step shows that reference and policy differ.
+    """
+    start = time.perf_counter()
+    _demand_references(data)
+    policy = _prepare(vlm, settings, seed)
+    plan = steps.compose(data.pairs, seed, settings.train.pairs_per_step, settings.train.epochs)
+    optimizer = AdamW(modes.learning(policy), settings.train)
+    job = _Job(policy, data, settings, optimizer, forward, len(plan))
+    key = make_key(data, settings, seed)
+    found = checkpoint.find(folder, key)
+    if found:
+        checkpoint.restore(found, optimizer)
+    resumed_at, first = optimizer.steps, None
+    for step in plan[resumed_at:]:
+        told = _take(job, step)
+        first = told.dpo if told.step == 0 else first
+        on_step(told)
+        if optimizer.steps % settings.train.save_every == 0 and optimizer.steps < len(plan):
+            checkpoint.save(folder, optimizer, key)
+    summary = Summary(len(plan), len(data.pairs), resumed_at, first, time.perf_counter() - start)
+    return modes.finish(policy, settings.train.method), summary
+
+
+def make_key(data: Preferences, settings: AlignSettings, seed: int) -> str:
+    """What a checkpoint must agree with: pairs, settings, seed, and the starting model by way of its references."""
+    reference = sorted((pair.id, *data.reference[pair.id]) for pair in data.pairs)
+    chosen = settings.model_dump(mode="json", exclude=NO_NUMBER_FOR_RESULTS)
+    return fingerprint.of_json([fingerprint.of_pairs(data.pairs), reference, chosen, seed])
+
+
+def _demand_references(data: Preferences) -> None:
+    if not data.pairs:
+        raise SenaError("There are no pairs to train on: take more images, or look at the drop reasons of the filters")
+    missing = [pair.id for pair in data.pairs if pair.id not in data.reference]
+    if missing:
+        raise SenaError(f"{len(missing)} pairs have no reference log-probability, the first is {missing[0]}")
+
+
+def _prepare(vlm: VLM, settings: AlignSettings, seed: int) -> VLM:
+    torch.manual_seed(seeds.derive(seed, "train"))
+    full = settings.train.method == "full"
+    policy = modes.prepare_full(vlm) if full else modes.prepare_lora(vlm, settings.lora, seed)
+    modes.set_training(policy, settings.train.gradient_checkpointing)
+    return policy
+
+
+def _take(job: _Job, step: steps.Step) -> StepMetrics:
+    """One optimizer step: gradients of all its batches, checks, update."""
+    start = time.perf_counter()
+    number, optimizer, config = job.optimizer.steps, job.optimizer, job.settings.train
+    described = sum(pair.kind == "description" for pair in step)
+    divisor = losses.content_divisor(len(step), described, job.settings.alignment.mean)
+    batches = steps.batches(step, config.pairs_per_batch)
+    rows = torch.cat([_accumulate(job, batch, len(step), divisor) for batch in batches]).cpu()
+    _check_finite(step, rows)
+    if number == 0:
+        _check_first(job, rows)
+    norm = optimizer.grad_norm()
+    if not math.isfinite(norm):
+        raise NonFiniteError(f"A gradient of step {number} is no number. Its pairs: {_names(step)}")
+    learning_rate = schedule.rate(config, number, job.count)
+    optimizer.step(learning_rate, clip_scale(norm, config.max_grad_norm))
+    means = metrics.summarise(rows, divisor)
+    return StepMetrics(
+        step=number,
+        steps=job.count,
+        pairs=len(step),
+        loss=means["dpo"] + job.settings.alignment.weight * means["content"],
+        grad_norm=norm,
+        learning_rate=learning_rate,
+        pairs_per_second=len(step) / (time.perf_counter() - start),
+        **means,
+    )
+
+
+def _accumulate(job: _Job, batch: Sequence[Pair], pairs: int, divisor: int) -> torch.Tensor:
+    """Add the batch's share of the step's gradient. Returns its metrics [P, 8]."""
+    found = job.forward(job.vlm, plain.encode_pairs(job.vlm, batch, job.data.open_image))
+    stored = torch.tensor([job.data.reference[pair.id][:2] for pair in batch], device=found.chosen.device)
+    flags = torch.tensor([pair.kind == "description" for pair in batch], device=found.chosen.device)
+    preference = losses.dpo(found.chosen, found.rejected, stored[:, 0], stored[:, 1], job.settings.dpo.beta)
+    content = losses.content(found.chosen, found.chosen_tokens, flags)
+    loss = preference.losses.sum() / pairs + job.settings.alignment.weight * content.sum() / divisor
+    loss.backward()
+    return metrics.columns(found, preference, content)
+
+
+def _check_finite(step: steps.Step, rows: torch.Tensor) -> None:
+    bad = [pair for pair, fine in zip(step, rows.isfinite().all(1).tolist(), strict=True) if not fine]
+    if bad:
+        raise NonFiniteError(f"The loss is no number. The pairs that make it so: {_names(bad)}")
+
+
+def _check_first(job: _Job, rows: torch.Tensor) -> None:
+    """Before the first update the policy is the reference: margins are rounding and the preference loss is log 2."""
+    size = float(rows[:, list(metrics.NAMES).index("rewards_margins")].abs().mean()) / job.settings.dpo.beta
+    allowed = LARGEST_FIRST_MARGIN.get(job.vlm.dtype, 1.0)
+    if size > allowed:
+        raise SenaError(
+            f"The first preference loss is {float(rows[:, 0].mean()):.4f} instead of log 2 = {math.log(2):.4f}: the "
+            f"margins to the reference are {size:.3f} nats in the mean, where rounding makes {allowed} at most. The "
+            f"references are not this model's: remove their folder to compute them again"
+        )
+
+
+def _names(pairs: Sequence[Pair]) -> str:
+    shown = ", ".join(pair.id for pair in pairs[:20])
+    return shown if len(pairs) <= 20 else f"{shown} and {len(pairs) - 20} more"
