@@ -1,0 +1,149 @@
+"""How much memory training takes, from a model's config.json alone: no weight is read or made.
+
+Weights, master copy, gradients and optimizer states are exact. Activations are an estimate for the plain batch with
+fused attention (tests hold it to what autograd really saves), at the longest answers that the settings allow for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sena.align.config import AlignSettings
+from sena.errors import ModelError
+
+PROMPT_TOKENS = 64
+"""A generous length for a user's turn beside the picture."""
+FLOAT32 = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parameters of each part of a model, weights tied to one another counted once."""
+
+    vision: int
+    projector: int
+    language: int
+
+    @property
+    def total(self) -> int:
+        return self.vision + self.projector + self.language
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySum:
+    """Bytes that training takes, by what they are for. `learning` counts the parameters that are trained."""
+
+    parts: Parts
+    learning: int
+    dtype: str
+    weights: int
+    master: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.master + self.gradients + self.optimizer + self.activations
+
+
+def memory(
+    name: str, settings: AlignSettings, dtype: str = "auto", device: str = "auto", answer_tokens: int = 512
+) -> MemorySum:
+    """What one device needs to train the model `name` (folder, hub name or `mini`).
+
+    `answer_tokens` is the longest answer. Raises ModelError when there is no such model or it reads no pictures.
+    """
+    from sena.models.load import resolve_device, resolve_dtype
+
+    place = resolve_device(device)
+    precision = resolve_dtype(dtype, place)
+    model = empty_model(name)
+    parts = count_parts(model)
+    is_full = settings.train.method == "full"
+    adapters = 0 if is_full else adapter_parameters(model, settings)
+    learning = parts.total - parts.vision if is_full else adapters
+    learns_in = precision.itemsize if is_full else FLOAT32  # adapters are float32 beside weights of any precision
+    is_checkpointed = settings.train.gradient_checkpointing
+    if is_checkpointed == "auto":
+        is_checkpointed = place.type == "cuda"  # decided by the GPU's size at run time; this is its lower bound
+    return MemorySum(
+        parts=parts,
+        learning=learning,
+        dtype=str(precision).removeprefix("torch."),
+        weights=parts.total * precision.itemsize + adapters * FLOAT32,
+        master=learning * FLOAT32 if learns_in < FLOAT32 else 0,
+        gradients=learning * learns_in,
+        optimizer=2 * learning * FLOAT32,
+        activations=activations(
+            model.config, 2 * settings.train.pairs_per_batch, answer_tokens, precision.itemsize, bool(is_checkpointed)
+        ),
+    )
+
+
+def empty_model(name: str) -> Any:
+    """The model on torch's meta device: every shape, no weight. Raises ModelError as `models.load.load` does."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    from sena.models.load import load_config
+    from sena.recipes.names import model_folder
+
+    try:
+        config = load_config(model_folder(name))
+        with torch.device("meta"):
+            return AutoModelForImageTextToText.from_config(config)
+    except (OSError, ValueError, KeyError) as error:
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{name} is no vision-language model that can be loaded: {text}") from error
+
+
+def count_parts(model: Any) -> Parts:
+    """Parameters of vision tower, projector (all that is neither of the others) and language model with its head."""
+    from sena.align.modes import TONGUES, TOWERS
+
+    head = model.get_output_embeddings()
+    heads = {id(weight) for weight in head.parameters()} if head is not None else set()
+    vision = projector = language = 0
+    for name, weight in model.named_parameters():
+        way = name.split(".")
+        if any(part in TOWERS for part in way):
+            vision += weight.numel()
+        elif any(part in TONGUES for part in way) or id(weight) in heads:
+            language += weight.numel()
+        else:
+            projector += weight.numel()
+    return Parts(vision, projector, language)
+
+
+def adapter_parameters(model: Any, settings: AlignSettings) -> int:
+    """Parameters of the adapters: rank x (inputs + outputs) for each adapted layer."""
+    from sena.align import modes
+
+    layers = [model.get_submodule(name) for name in modes.linear_names(model, settings.lora.targets)]
+    return sum(settings.lora.r * (layer.in_features + layer.out_features) for layer in layers)
+
+
+def activations(config: Any, rows: int, answer_tokens: int, size: int, is_checkpointed: bool) -> int:
+    """Bytes between forward and backward, for `rows` answers in numbers of `size` bytes.
+
+    A layer keeps per token: both norms' input in float32, before and after their weight; queries, keys, values and
+    the attended values; the gated half, its activation, the other half and their product. With checkpointing only
+    each layer's input stays, and one layer at a time is held whole. The head keeps the answers' logits twice (as they
+    come and in float32) and their gradient.
+    """
+    text = config.get_text_config()
+    width, layers = text.hidden_size, text.num_hidden_layers
+    tokens = rows * (image_tokens(config) + PROMPT_TOKENS + answer_tokens)
+    layer = tokens * (2 * FLOAT32 * width + size * (8 * width + 4 * text.intermediate_size))
+    kept = layers * tokens * width * size + layer if is_checkpointed else layers * layer
+    head = rows * answer_tokens * text.vocab_size * (size + 2 * FLOAT32)
+    return kept + head
+
+
+def image_tokens(config: Any) -> int:
+    """Tokens that a picture takes: one for each patch where pictures have one size, else 1,024 as a guess."""
+    vision = getattr(config, "vision_config", None)
+    side, patch = getattr(vision, "image_size", None), getattr(vision, "patch_size", None)
+    return (side // patch) ** 2 if isinstance(side, int) and isinstance(patch, int) else 1024

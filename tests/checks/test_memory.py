@@ -1,0 +1,158 @@
+"""The memory sum against real models: counts to the last parameter, activations against what autograd saves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from sena.align import modes
+from sena.align.config import AlignSettings, LoraConfig, TrainConfig
+from sena.align.plain import encode_pairs, log_probabilities
+from sena.checks import memory as sums
+from sena.checks.memory import Parts, memory
+from sena.errors import ModelError
+from sena.models.load import load
+from sena.records import Pair
+
+FULL = AlignSettings()
+LORA = AlignSettings(train=TrainConfig(method="lora"), lora=LoraConfig(r=4))
+
+LLAVA_7B = {
+    "architectures": ["LlavaForConditionalGeneration"],
+    "model_type": "llava",
+    "image_token_index": 32000,
+    "projector_hidden_act": "gelu",
+    "vision_feature_layer": -2,
+    "vision_feature_select_strategy": "default",
+    "tie_word_embeddings": False,
+    "text_config": {
+        "model_type": "llama",
+        "vocab_size": 32064,
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "max_position_embeddings": 4096,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": False,
+    },
+    "vision_config": {
+        "model_type": "clip_vision_model",
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": 336,
+        "patch_size": 14,
+        "projection_dim": 768,
+        "vocab_size": 32000,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def llava_7b(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """LLaVA-1.5-7B's shape, written out: a folder with nothing but config.json."""
+    folder = tmp_path_factory.mktemp("llava-7b")
+    (folder / "config.json").write_text(json.dumps(LLAVA_7B))
+    return str(folder)
+
+
+def test_llava_7b(llava_7b: str) -> None:
+    """By hand. Language: embeddings and head 2 x 32064 x 4096 = 262,668,288; each of 32 layers 4 x 4096^2 +
+    3 x 4096 x 11008 + 2 x 4096 = 202,383,360; last norm 4096: 6,738,939,904 in all. Projector: 1024 x 4096 + 4096 +
+    4096^2 + 4096 = 20,979,712. Vision: patches 3 x 14^2 x 1024 = 602,112; class 1024; places 577 x 1024 = 590,848;
+    each of 24 layers 4 x (1024^2 + 1024) + 2 x 1024 x 4096 + 4096 + 1024 + 4 x 1024 = 12,596,224; norms before and
+    after 4 x 1024: 303,507,456. The sum is 7,063,427,072.
+    Full tuning in bfloat16: 2 bytes a weight, and for the 6,759,919,616 that learn 4 + 2 + 8 bytes.
+    """
+    found = memory(llava_7b, FULL, dtype="bfloat16", device="cpu")
+    assert found.parts == Parts(vision=303_507_456, projector=20_979_712, language=6_738_939_904)
+    assert found.parts.total == 7_063_427_072
+    assert found.learning == 6_759_919_616
+    assert (found.weights, found.master) == (2 * 7_063_427_072, 4 * 6_759_919_616)
+    assert (found.gradients, found.optimizer) == (2 * 6_759_919_616, 8 * 6_759_919_616)
+    assert found.total == sum((found.weights, found.master, found.gradients, found.optimizer, found.activations))
+
+
+def test_llava_7b_lora(llava_7b: str) -> None:
+    """Rank 4 on each layer's seven: 4 x (4 x (4096 + 4096) + 3 x (4096 + 11008)) x 32 = 9,994,240 parameters."""
+    found = memory(llava_7b, LORA, dtype="bfloat16", device="cpu")
+    assert found.learning == 9_994_240
+    assert found.weights == 2 * 7_063_427_072 + 4 * 9_994_240
+    assert (found.master, found.gradients, found.optimizer) == (0, 4 * 9_994_240, 8 * 9_994_240)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_counts_are_those_of_the_real_model(tmp_path: Path, tied: bool, dtype: str) -> None:
+    from tests.tiny import tiny_llava
+
+    folder = str(tiny_llava(tmp_path, tied=tied))
+    full, lora = (memory(folder, settings, dtype=dtype, device="cpu") for settings in (FULL, LORA))
+    vlm = load(folder, dtype=dtype, device="cpu")
+    weights = list(vlm.model.parameters())
+    assert full.parts.total == sum(weight.numel() for weight in weights)
+    assert full.weights == sum(weight.nbytes for weight in weights)
+    assert full.parts.vision == sum(weight.numel() for weight in modes.tower(vlm.model).parameters())
+    assert full.learning == sum(weight.numel() for _, weight in modes.learning(modes.prepare_full(vlm)))
+    assert full.master == (0 if dtype == "float32" else 4 * full.learning)
+
+    adapted = modes.prepare_lora(vlm, LORA.lora, seed=0)
+    learning = [weight for _, weight in modes.learning(adapted)]
+    assert lora.learning == sum(weight.numel() for weight in learning)
+    assert lora.gradients == sum(weight.nbytes for weight in learning)
+    assert lora.weights == sum(weight.nbytes for weight in adapted.model.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_activations_are_about_what_autograd_saves(
+    tiny_folder: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pairs with prompts of about 64 and answers of 100 tokens (a byte a token) through the tiny LLaVA.
+
+    The logits' gradient comes only with the backward pass, so it is no part of what is saved: it is taken off.
+    """
+    vlm = modes.prepare_full(load(str(tiny_folder), dtype=dtype, device="cpu"))
+    pairs = [Pair(str(n), str(n), "i", "answer", "p" * 48, "c" * 99, "r" * 99) for n in range(2)]
+    encoded = encode_pairs(vlm, pairs, lambda _: Image.new("RGB", (28, 28)))
+    monkeypatch.setattr(sums, "PROMPT_TOKENS", len(encoded[0].prompt) - sums.image_tokens(vlm.model.config))
+    weights = {weight.untyped_storage().data_ptr() for weight in vlm.model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = log_probabilities(vlm, encoded).chosen.sum()
+    assert loss.requires_grad
+    size = vlm.dtype.itemsize
+    answers = len(encoded[0].chosen)
+    estimate = sums.activations(vlm.model.config, 4, answers, size, is_checkpointed=False)
+    estimate -= 4 * answers * vlm.model.config.get_text_config().vocab_size * 4
+    assert sum(kept.values()) == pytest.approx(estimate, rel=0.15)
+
+
+def test_checkpointing_takes_less(llava_7b: str) -> None:
+    model = sums.empty_model(llava_7b)
+    plain, checkpointed = (sums.activations(model.config, 4, 256, 2, is_checkpointed=each) for each in (False, True))
+    assert checkpointed < plain / 4
+
+
+def test_what_is_no_vision_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no model"):
+        memory(str(tmp_path), FULL)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(ModelError, match="is no vision-language model that can be loaded"):
+        memory(str(tmp_path), FULL)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="is no vision-language model that can be loaded"):
+        memory(str(tmp_path), FULL)
