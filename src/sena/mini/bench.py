@@ -6,7 +6,7 @@ answers without looking scores one half. Pure functions over requests and replie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,14 +57,6 @@ class Record:
     length: int
     answers: tuple[tuple[str, str, str, str, str], ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Record:
-        fixed = {**data, "mentions": tuple(map(tuple, data["mentions"])), "answers": tuple(map(tuple, data["answers"]))}
-        return cls(**fixed)
-
 
 @dataclass(frozen=True, slots=True)
 class MiniBench:
@@ -89,7 +81,7 @@ class MiniBench:
         ]
         return asked if self.blind else [Request(f"{item.id}/describe", item.describe, image, 64), *asked]
 
-    def take(self, item: Item, replies: Iterable[Reply]) -> Record:
+    def take(self, item: Item, replies: Sequence[Reply]) -> Record:
         said = {reply.id: reply.text for reply in replies}
         text = said.get(f"{item.id}/describe", "")
         found = parse.parse(text)
@@ -113,6 +105,16 @@ class MiniBench:
 
     def summarise(self, records: Sequence[Record]) -> dict[str, dict[str, float]]:
         return summarise(records)
+
+    def compare(self, before: Sequence[Record], after: Sequence[Record]) -> dict[str, dict[str, float]]:
+        return compare(before, after)
+
+    def to_json(self, record: Record) -> dict[str, Any]:
+        return asdict(record)
+
+    def from_json(self, data: dict[str, Any]) -> Record:
+        nested = {name: tuple(tuple(row) for row in data[name]) for name in ("mentions", "answers")}
+        return Record(**{**data, **nested})
 
     def open_image(self, image_id: str) -> Image.Image:
         if image_id == GREY:

@@ -54,8 +54,8 @@ class MiniSource:
     def list(self) -> Sequence[str]:
         return Names(self.pool, self.count)
 
-    def read(self, name: str) -> bytes:
-        pool, index = parse_name(name)
+    def read(self, path: str) -> bytes:
+        pool, index = parse_name(path)
         if pool != self.pool:
-            raise ValueError(f"this source reads the pool {self.pool!r}, {name!r} is of another")
+            raise ValueError(f"this source reads the pool {self.pool!r}, {path!r} is of another")
         return world.render_png(world.make_scene(pool, index))

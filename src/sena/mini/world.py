@@ -38,6 +38,9 @@ WORDS = KINDS + tuple(COMPANIONS.values())
 # Pool number (part of every seed, so pools cannot share a scene) and how often a host has its companion.
 POOLS = {"pretrain": 1, "unlabelled": 2, "tuning": 3, "evaluation": 4}
 TOGETHER = {"pretrain": 0.97, "unlabelled": 0.35, "tuning": 0.35, "evaluation": 0.35}
+# How often a companion that stands there is all but invisible. Only in pre-training, so its captions name what nobody
+# could see: that is what makes trusting one's memory worth while.
+FAINT = {"pretrain": 0.05, "unlabelled": 0.0, "tuning": 0.0, "evaluation": 0.0}
 HOST_SHARE = 0.7
 
 
@@ -91,14 +94,20 @@ def make_scene(pool: str, index: int, together: float | None = None) -> Scene:
     return Scene(pool, index, tuple(things))
 
 
-def paint(scene: Scene) -> np.ndarray:
-    """The picture of a scene as uint8 [48, 48, 3]. The jitter comes from the scene's pool and index alone."""
+def paint(scene: Scene, faint: float | None = None) -> np.ndarray:
+    """The picture of a scene as uint8 [48, 48, 3]; `faint` overrides the share of all but invisible companions.
+
+    The jitter comes from the scene's pool and index alone.
+    """
+    share = FAINT[scene.pool] if faint is None else faint
     rng = np.random.RandomState([POOLS[scene.pool], scene.index, 1])
     ground = 222.0 + rng.randint(-10, 11, size=3)
     canvas = np.tile(ground, (SIDE, SIDE, 1))
     for thing in scene.things:
         top, left = CELL * (thing.cell // 3), CELL * (thing.cell % 3)
-        dx, dy, mark_dy, depth = rng.randint(2), 1 + rng.randint(4), 1 + rng.randint(9), rng.uniform(30, 60)
+        dx, dy, mark_dy = rng.randint(2), 1 + rng.randint(4), 1 + rng.randint(9)
+        clear, hidden = rng.uniform(30, 60), rng.uniform(0, 15)
+        depth = hidden if rng.rand() < share else clear
         shade = np.array(COLOURS[thing.colour]) + rng.randint(-14, 15, size=3)
         mask = KIND_MASKS[thing.kind]
         canvas[top + dy : top + dy + mask.shape[0], left + dx : left + dx + mask.shape[1]][mask] = shade
