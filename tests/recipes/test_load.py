@@ -112,6 +112,7 @@ def test_later_overrides_win_and_other_flags_name_themselves(folder: Path) -> No
             "train:\n  learning_rte: 1\n",
             "my.yaml line 2: train.learning_rte is not a setting; did you mean train.learning_rate?",
         ),
+        ("train: {lr: 1}\n", "my.yaml line 1: train.lr is not a setting; did you mean train.learning_rate?"),
         ("trian: {beta: 1}\n", "my.yaml line 1: trian is not a setting; did you mean train?"),
         ("rank: 4\n", "my.yaml line 1: rank is not a setting; did you mean train.lora.rank?"),
         (

@@ -63,6 +63,9 @@ def nearest(word: str, words: list[str]) -> str | None:
     siblings = {known.rpartition(".")[2]: known for known in words if known.rpartition(".")[0] == group}
     everywhere = {known.rpartition(".")[2]: known for known in words}
     for place in (siblings, everywhere):
+        short = [known for name, known in place.items() if last == "".join(part[:1] for part in name.split("_"))]
+        if len(short) == 1 and len(last) > 1:  # lr for learning_rate
+            return short[0]
         found = difflib.get_close_matches(last, list(place), n=1, cutoff=0.7)
         if found:
             return place[found[0]]
@@ -135,8 +138,8 @@ WANTED: dict[str, Callable[[dict[str, Any]], str]] = {
     "string_too_short": lambda c: f"text of {c['min_length']} letters or more",
     "string_too_long": lambda c: f"text of {c['max_length']} letters or less",
     "string_pattern_mismatch": lambda c: f"text of the form {c['pattern']}",
-    "too_short": lambda c: f"at least {c['min_length']} entries",
-    "too_long": lambda c: f"at most {c['max_length']} entries",
+    "too_short": lambda c: f"a list of {c['min_length']} or more",
+    "too_long": lambda c: f"a list of {c['max_length']} or less",
 }
 KINDS = {
     "int": "a whole number",
@@ -171,7 +174,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a group of settings"
     if isinstance(value, list | tuple):
-        return "a list" if value else "an empty list"
+        return f"a list of {len(value)}" if value else "an empty list"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -63,6 +63,13 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def about(name_or_path: str | Path) -> str:
+    """What a recipe file says of itself: its first line of comment, or nothing."""
+    path = path_of(name_or_path)
+    lines = _text(path, path.name).splitlines()
+    return next((line.strip("# ") for line in lines if line.startswith("#")), "")
+
+
 def path_of(name_or_path: str | Path, beside: Path | None = None) -> Path:
     """The file of a shipped name or of a path, relative to the folder `beside` when given.
 
