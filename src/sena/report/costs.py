@@ -1,0 +1,78 @@
+"""What a run cost: seconds, rates and memory of its stages, and what it worked off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sena.report.read import RoundData
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of one round, as its last start logged it."""
+
+    round: int
+    name: str
+    seconds: float
+    count: int
+    memory: int
+    gpu_memory: int
+
+    @property
+    def rate(self) -> float:
+        return self.count / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Sums over the run."""
+
+    stages: list[Stage]
+    seconds: float
+    images: int
+    pairs: int
+    pairs_per_second: float
+    memory: int
+    gpu_memory: int
+
+
+def costs(rounds: Sequence[RoundData], lines: Sequence[dict[str, Any]]) -> Costs:
+    """`lines` are those of metrics.jsonl. Pairs a second = pairs of all rounds over the seconds of the data half."""
+    stages = [_stage(line) for line in lines if isinstance(line.get("seconds"), int | float)]
+    pairs = sum(each.rows.get("pairs", 0) for each in rounds)
+    making = sum(stage.seconds for stage in stages if stage.name == "pairs")
+    return Costs(
+        stages=stages,
+        seconds=sum(stage.seconds for stage in stages),
+        images=sum(each.rows.get("images", 0) for each in rounds),
+        pairs=pairs,
+        pairs_per_second=pairs / making if making else 0.0,
+        memory=max((stage.memory for stage in stages), default=0),
+        gpu_memory=max((stage.gpu_memory for stage in stages), default=0),
+    )
+
+
+def _stage(line: dict[str, Any]) -> Stage:
+    memory = (int(line.get(key) or 0) for key in ("peak_rss_bytes", "peak_gpu_bytes"))
+    return Stage(line["round"], line["stage"], float(line["seconds"]), int(line.get("count") or 0), *memory)
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

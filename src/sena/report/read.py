@@ -1,0 +1,114 @@
+"""A run folder as the report needs it, whatever is there by now: rounds may be half done, evidence may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sena import files
+from sena.data.run_stage import Dropped, Said
+from sena.images.sources import Skipped
+from sena.records import Image, Pair, Row
+from sena.runs import tables as parquet
+from sena.runs.folder import RoundFolder, RunFolder
+
+Figure = dict[str, float]
+KINDS: dict[str, type] = {"questions": Row, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
+
+
+@dataclass(frozen=True)
+class RoundData:
+    """One round, read piece by piece when first asked for. Round 0 is the base: it has metrics and no rows."""
+
+    folder: RoundFolder
+    metrics: dict[str, Figure] = field(default_factory=dict)
+    to_base: dict[str, Figure] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        return self.folder.number
+
+    @property
+    def complete(self) -> bool:
+        """Whether the data half is done."""
+        return self.folder.funnel.is_file()
+
+    @cached_property
+    def rows(self) -> dict[str, Any]:
+        """The funnel: as counted at the end of the data half, or of the shards that are whole by now."""
+        if self.complete:
+            return files.read_json(self.folder.funnel)
+        if not self.folder.images.is_file():
+            return {}
+        from sena.data.shards import count_rows
+
+        return count_rows(self.images, {name: self._table(name) for name in KINDS})
+
+    @cached_property
+    def images(self) -> list[Image]:
+        return _read(self.folder.images, Image)
+
+    @cached_property
+    def skipped(self) -> list[Skipped]:
+        return _read(self.folder.skipped, Skipped)
+
+    @cached_property
+    def questions(self) -> list[Row]:
+        return self._table("questions")
+
+    @cached_property
+    def answers(self) -> list[Row]:
+        return self._table("answers")
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        return self._table("pairs")
+
+    @cached_property
+    def drops(self) -> list[Dropped]:
+        return self._table("drops")
+
+    @cached_property
+    def replies(self) -> list[Said]:
+        return self._table("replies")
+
+    def _table(self, name: str) -> list[Any]:
+        """The round's table, or that of the shards whose manifest, written last, says that they are whole."""
+        if self.folder.table(name).is_file():
+            return parquet.read(self.folder.table(name), KINDS[name])
+        shards = sorted((self.folder.path / "shards").glob("*"))
+        whole = [shard for shard in shards if (shard / "manifest.json").is_file()]
+        return [record for shard in whole for record in _read(shard / f"{name}.parquet", KINDS[name])]
+
+
+def read_rounds(run: RunFolder) -> list[RoundData]:
+    """All rounds that have begun, round 0 always first, even before the base was measured."""
+    folders = {folder.number: folder for folder in (run.round(0), *run.rounds())}
+    return [_round(folders[number]) for number in sorted(folders)]
+
+
+def _round(folder: RoundFolder) -> RoundData:
+    evidence = files.read_json(folder.evidence) if folder.evidence.is_file() else {}
+    benchmarks = evidence.get("benchmarks", {})
+    return RoundData(folder, _flat(benchmarks, "metrics"), _flat(benchmarks, "to_base"))
+
+
+def _flat(benchmarks: dict[str, Any], part: str) -> dict[str, Figure]:
+    """Metrics of all benchmarks by name; `benchmark/name` for a name that an earlier benchmark has too."""
+    flat: dict[str, Figure] = {}
+    for benchmark in sorted(benchmarks):
+        for name, figure in benchmarks[benchmark].get(part, {}).items():
+            flat[f"{benchmark}/{name}" if name in flat else name] = figure
+    return flat
+
+
+def measured(rounds: Iterable[RoundData]) -> list[RoundData]:
+    """The rounds with metrics."""
+    return [each for each in rounds if each.metrics]
+
+
+def _read(path: Path, kind: type) -> list[Any]:
+    return parquet.read(path, kind) if path.is_file() else []
