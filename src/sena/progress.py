@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ class Reporter:
     def show_table(self, table: object) -> None:
         """A rich renderable, on the console and in the log."""
         self.console.print(table)
-        plain = Console(width=120, no_color=True, record=True, file=_Nowhere())
+        plain = Console(width=120, no_color=True, record=True, file=io.StringIO())
         plain.print(table)
         self._write(plain.export_text().rstrip())
 
@@ -93,11 +94,3 @@ class Reporter:
             stamp = time.strftime("%Y-%m-%d %H:%M:%S")
             with open(self.log, "a") as handle:
                 handle.writelines(f"{stamp} {line}\n" for line in text.splitlines())
-
-
-class _Nowhere:
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def flush(self) -> None:
-        pass

@@ -82,5 +82,7 @@ def _pair(row: Row, tables: Tables, config: StagesConfig, context: Context) -> N
             tables.pairs.append(pair)
         else:
             tables.drops.append(
-                Dropped(pair.id, pair.image_id, pair.kind, "filter", reason, "", pair.prompt, pair.chosen, pair.rejected)
+                Dropped(
+                    pair.id, pair.image_id, pair.kind, "filter", reason, "", pair.prompt, pair.chosen, pair.rejected
+                )
             )

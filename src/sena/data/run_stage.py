@@ -67,17 +67,17 @@ def run_stage(
         flat = [request for requests in asked for request in requests]
         replies = engine.generate(flat, open_image) if flat else []
         outcome.said += [_said(stage.name, *each) for each in zip(flat, replies, strict=True)]
-        waiting = _sort(stage, waiting, _split(replies, [len(requests) for requests in asked]), outcome)
+        waiting = _sort(stage, waiting, _split(replies, [len(requests) for requests in asked]), outcome, context)
     for row in waiting:
         outcome.drops.append(_dropped(stage.name, row, Drop("asked too often")))
     return outcome
 
 
-def _sort(stage: Stage, rows: list[Row], replies: list[list[Reply]], outcome: Outcome) -> list[Row]:
+def _sort(stage: Stage, rows: list[Row], replies: list[list[Reply]], outcome: Outcome, context: Context) -> list[Row]:
     """Put what the stage says of each row where it belongs; the rows to ask again are returned."""
     again = []
     for row, said in zip(rows, replies, strict=True):
-        match stage.take(row, said):
+        match stage.take(row, said, context):
             case Drop() as drop:
                 outcome.drops.append(_dropped(stage.name, row, drop))
             case Again() as more:

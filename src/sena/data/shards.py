@@ -49,7 +49,9 @@ def is_done(folder: Path, images: Sequence[Image]) -> bool:
     return True
 
 
-def map_inline(shards: Sequence[Sequence[Image]], work: Callable[[int, Sequence[Image]], None], done: list[bool]) -> None:
+def map_inline(
+    shards: Sequence[Sequence[Image]], work: Callable[[int, Sequence[Image]], None], done: list[bool]
+) -> None:
     """Do the shards that are not done, one after the other, in this process."""
     for number, images in enumerate(shards):
         if not done[number]:

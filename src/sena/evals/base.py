@@ -19,7 +19,8 @@ Figure = dict[str, float]
 class Benchmark(Protocol):
     """Items are asked about one by one; records are plain and JSON-able through `to_json` and `from_json`."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def items(self, pool: str, count: int) -> Sequence[Any]: ...
 

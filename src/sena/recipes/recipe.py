@@ -105,4 +105,8 @@ def _source(images: str) -> dict[str, str]:
         return {"name": "mini", "kind": "mini"}
     path = Path(images).expanduser()
     kind = "llava665k" if path.suffix == ".json" else "folder"
-    return {"name": path.stem if kind == "llava665k" else path.resolve().name or "images", "kind": kind, "path": str(path)}
+    return {
+        "name": path.stem if kind == "llava665k" else path.resolve().name or "images",
+        "kind": kind,
+        "path": str(path),
+    }

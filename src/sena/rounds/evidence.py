@@ -15,7 +15,17 @@ from sena.rounds.job import Job
 
 # Where less is better, an arrow down is good news. Everything else is better when it grows, or just is (None).
 BETTER = {"chair_i": -1, "chair_s": -1, "wrong_mentions": -1, "length": 0, "yes_ratio": 0, "true_mentions": 0}
-SHOWN = ("chair_i", "chair_s", "coverage", "attribute", "pope_random", "pope_popular", "pope_adversarial", "vqa", "length")
+SHOWN = (
+    "chair_i",
+    "chair_s",
+    "coverage",
+    "attribute",
+    "pope_random",
+    "pope_popular",
+    "pope_adversarial",
+    "vqa",
+    "length",
+)
 
 
 def judge(job: Job, number: int) -> dict[str, Any]:

@@ -42,5 +42,7 @@ def pairs(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) -> 
         job.say_round(1)
         made = data_half.make_all_pairs(job, 1, data_half.draw_images(job, 1))
         write_report(job.run)
-        job.say(f"{len(made)} pairs are in {job.run.round(1).table('pairs')}. To train on them: sena evolve --out {out}")
+        job.say(
+            f"{len(made)} pairs are in {job.run.round(1).table('pairs')}. To train on them: sena evolve --out {out}"
+        )
     return out

@@ -1,0 +1,84 @@
+"""The training half of a round: reference log-probabilities, then the policy, saved whole or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sena import files
+from sena.align import checkpoint
+from sena.align import reference as references
+from sena.align.metrics import StepMetrics
+from sena.align.reference import Reference
+from sena.align.trainer import Preferences, Summary, train
+from sena.engines.base import OpenImage
+from sena.models.load import save
+from sena.models.vlm import VLM
+from sena.records import Image, Pair
+from sena.rounds.card import model_card
+from sena.rounds.job import Job
+from sena.runs import tables
+from sena.runs.folder import RoundFolder, make_folder
+from sena.seeds import derive
+
+
+def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str, Reference]:
+    """Log-probabilities of all pairs under the model that the round started from, made once and kept by pair id."""
+    folder = job.round(number)
+    if (folder.reference / "manifest.json").is_file():
+        return references.read(folder.reference)
+    vlm = job.load_model(number - 1)
+    with job.timed(number, "reference", len(pairs)) as task:
+
+        def told(done: int, total: int) -> None:
+            task.advance(done - task.done)
+
+        found = references.compute(
+            vlm, pairs, _open(job, folder), folder.reference, job.recipe.train.pairs_per_batch, on_part=told
+        )
+    share = references.share_preferred(found)
+    job.say(f"  the reference already prefers the chosen answer in {share:.0%} of the pairs")
+    job.metrics.log(number, "reference", {"pairs": len(pairs), "already_preferred": share})
+    return found
+
+
+def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mapping[str, Reference]) -> Path:
+    """The round's model. Goes on from its last checkpoint; returns the folder of the model once it is whole."""
+    folder = job.round(number)
+    if folder.training.is_file():
+        return folder.model
+    vlm = job.load_model(number - 1)
+    job.release_model()  # training changes its weights, so nobody may take it for the starting model any more
+    data = Preferences(pairs, _open(job, folder), reference)
+    seed = derive(job.recipe.run.seed, number, "train")
+    with job.timed(number, "train", 0) as task:
+
+        def told(step: StepMetrics) -> None:
+            task.total = step.steps
+            task.advance(1, f"loss {step.loss:.3f} margin {step.rewards_margins:+.3f}")
+            job.metrics.log(number, "train", step.named(), step.step)
+
+        policy, summary = train(vlm, data, job.recipe.align(), seed, folder.checkpoints, told)
+    _store(job, folder, policy, summary, len(pairs))
+    return folder.model
+
+
+def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: int) -> None:
+    """Model, then summary, then the checkpoints may go: whatever a kill leaves, the run goes on from it."""
+    card = model_card(job.recipe, folder.number, len(tables.read(folder.images, Image)), pairs)
+
+    def fill(place: Path) -> None:
+        save(policy, place)
+        files.write_text(place / "README.md", card)
+
+    make_folder(folder.model, fill)
+    facts = {"steps": summary.steps, "pairs": summary.pairs, "first_dpo": summary.first_dpo, "log_2": math.log(2)}
+    files.write_json(folder.training, facts)
+    checkpoint.clear(folder.checkpoints)
+    first = f", first preference loss {summary.first_dpo:.4f} (log 2 is 0.6931)" if summary.first_dpo else ""
+    job.say(f"  trained {summary.steps} steps on {summary.pairs} pairs{first}")
+
+
+def _open(job: Job, folder: RoundFolder) -> OpenImage:
+    return job.pictures(tables.read(folder.images, Image)).open
