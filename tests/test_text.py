@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,3 +203,18 @@ def test_no_text_breaks_anything(text: str) -> None:
     after_label(text, "Improved answer:")
     repeats(text)
     assert 0.0 <= letters_share(text) <= 1.0
+
+
+@pytest.mark.parametrize(
+    "unit", [".", "。", "?", "*", "improved answer ", '."', "a. ", "\x1b]", "\x1b[", "红", '。"', "{"]
+)
+def test_a_model_that_loops_costs_no_time(unit: str) -> None:
+    """60,000 characters and more: linear work takes well under a second, quadratic work minutes."""
+    text = unit * (60_000 // len(unit)) + "x"
+    started = time.monotonic()
+    questions(text)
+    after_label(text, "Improved answer:")
+    repeats(text)
+    holds(text, text[:100])
+    printable(text)
+    assert time.monotonic() - started < 5

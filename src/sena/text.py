@@ -24,7 +24,9 @@ _UNSPACED_SCRIPTS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "THAI", "LAO"
 _SENTENCE_END = re.compile(
     # “ opens a quotation in Chinese and closes one in German, so it counts as a closer only before a space
     rf"[{_UNSPACED_ENDS}][{re.escape(_UNSPACED_ENDS + _SPACED_ENDS)}]*[{re.escape(_CLOSERS.replace('“', ''))}]*"
-    rf"|[{re.escape(_SPACED_ENDS)}]+[{re.escape(_CLOSERS)}]*(?=\s|$|[\u3040-\u30ff\u3400-\u9fff])"
+    # possessive, and only from the start of a run: a model that loops on dots must not cost quadratic time
+    rf"|(?<![{re.escape(_SPACED_ENDS)}])[{re.escape(_SPACED_ENDS)}]++[{re.escape(_CLOSERS)}]*+"
+    r"(?=\s|$|[\u3040-\u30ff\u3400-\u9fff])"
     r"|\n"
 )
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:mr|mrs|ms|dr|st|vs|e\.g|i\.e|(?-i:[A-Z]))\.$", re.IGNORECASE)
@@ -98,8 +100,8 @@ def after_label(text: str, label: str) -> str | None:
     if match is None:
         return None
     rest = text[match.end() :].strip()
-    opened = re.search(r"[*_]*$", text[: match.start()])
-    mark = opened[0] if opened else ""
+    head = text[: match.start()]
+    mark = head[len(head.rstrip("*_")) :]
     if mark and rest.startswith(mark):  # **Label:** X
         return rest[len(mark) :].strip()
     if mark and rest.endswith(mark):  # **Label: X**

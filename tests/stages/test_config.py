@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -15,6 +17,7 @@ from sena.stages.config import (
     CorruptionConfig,
     DescribeConfig,
     EnhanceConfig,
+    FilterName,
     FiltersConfig,
     QuestionConfig,
 )
@@ -89,3 +92,15 @@ def test_the_released_recipe_turns_every_quirk_on() -> None:
         for name in names:
             assert getattr(mine, name) == type(mine).model_fields[name].default
             assert getattr(theirs, name) != getattr(mine, name), f"{component}.{name}"
+
+
+def test_the_page_of_quirks_names_what_there_is() -> None:
+    """Every switch and filter in the first column of docs/quirks.md exists; the other rooms' two are checked there."""
+    page = Path(__file__).parents[2] / "docs" / "quirks.md"
+    rows = [line.split("|")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+    named = [word for row in rows for word in re.findall(r"`([a-z_.]+)`", row)]
+    switches = [word.split(".") for word in named if "." in word and not word.startswith(("model.", "train."))]
+    assert len(switches) >= 14
+    for component, name in switches:
+        assert name in getattr(StagesConfig.model_fields[component].annotation, "model_fields", {})
+    assert {word for word in named if "." not in word} <= set(get_args(FilterName))
