@@ -53,7 +53,12 @@ def tiny_llava(folder: Path, seed: int = 0, tied: bool = False) -> Path:
     """A LLaVA of about 50,000 random weights, saved with its processor in `folder`."""
     processor = llava_processor()
     vision = CLIPVisionConfig(
-        hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=SIDE, patch_size=PATCH
+        hidden_size=WIDTH,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=SIDE,
+        patch_size=PATCH,
     )
     text = LlamaConfig(
         vocab_size=len(processor.tokenizer),

@@ -53,7 +53,7 @@ class Reporter:
 
     def say(self, text: str, style: str = "") -> None:
         """One line, printed as it is: no markup is read out of it."""
-        self.console.print(Text(text, style=style))
+        self.console.print(Text(text, style=style), soft_wrap=True)
         self._write(text)
 
     def show_table(self, table: object) -> None:

@@ -80,7 +80,10 @@ def test_samples_follow_the_softmax(tiny: VLM) -> None:
 
 
 def test_score_equals_float64_by_hand(tiny: VLM) -> None:
-    asked = [dataclasses.replace(each, answer=text) for each, text in zip(REQUESTS, ["yes", "A red ball.", ""] * 3, strict=True)]
+    asked = [
+        dataclasses.replace(each, answer=text)
+        for each, text in zip(REQUESTS, ["yes", "A red ball.", ""] * 3, strict=True)
+    ]
     scores = LocalEngine(tiny, batch=4).score(asked, open_image)
     tiny.model.double()
     for each, score in zip(asked, scores, strict=True):

@@ -23,7 +23,13 @@ PAIR = Pair("p", "r", "i", "answer", "Q", "yes", "no", strength=600.0, corruptio
         (Row, [ROW, Row("s", "i")]),
         (Pair, [PAIR]),
         (Image, [Image("i", "folder", "a/b.png", "00", 3, 4)]),
-        (Said, [Said("a", "i", "check", "p", "t", True, 3, stable=None), Said("b", "", "c", "", "", False, 0, stable=False)]),
+        (
+            Said,
+            [
+                Said("a", "i", "check", "p", "t", True, 3, stable=None),
+                Said("b", "", "c", "", "", False, 0, stable=False),
+            ],
+        ),
         (Dropped, []),
     ],
 )

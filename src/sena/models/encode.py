@@ -100,7 +100,9 @@ def _encode(vlm: VLM, text: str, foreign: list[tuple[int, int]], special: bool =
     return list(coded["input_ids"])
 
 
-def _encode_cut(vlm: VLM, text: str, foreign: list[tuple[int, int]], token: tuple[int, int], special: bool) -> list[int]:
+def _encode_cut(
+    vlm: VLM, text: str, foreign: list[tuple[int, int]], token: tuple[int, int], special: bool
+) -> list[int]:
     start, stop = token
     left_end, right_start = (start + 1, start + 1) if stop - start > 1 else (start, stop)
     left = [(low, min(high, left_end)) for low, high in foreign if low < left_end]

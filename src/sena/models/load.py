@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
     place = resolve_device(device)
     config = _guard(name, load_config, name)
     if config.model_type not in _vision_types():
-        raise ModelError(f"{name} is a {config.model_type} model, which reads no pictures: give a vision-language model")
+        raise ModelError(
+            f"{name} is a {config.model_type} model, which reads no pictures: give a vision-language model"
+        )
     model = _guard(
         name,
         AutoModelForImageTextToText.from_pretrained,
@@ -52,8 +56,9 @@ def load_config(name: str) -> Any:
 
 def save(vlm: VLM, folder: Path) -> None:
     """Model, processor and generation settings in Hugging Face layout, safetensors and JSON only."""
-    vlm.model.save_pretrained(folder)
-    vlm.processor.save_pretrained(folder)
+    with _quiet():
+        vlm.model.save_pretrained(folder)
+        vlm.processor.save_pretrained(folder)
 
 
 def resolve_device(device: str) -> torch.device:
@@ -79,9 +84,10 @@ def _vision_types() -> set[str]:
 
 
 def _guard(name: str, call: Any, *args: Any, **options: Any) -> Any:
-    """Turn what transformers raises for a user's mistake into one sentence."""
+    """Turn what transformers raises for a user's mistake into one sentence. Its own progress bars stay silent."""
     try:
-        return call(*args, **options)
+        with _quiet():
+            return call(*args, **options)
     except ModelError:
         raise
     except ImportError as error:
@@ -89,8 +95,23 @@ def _guard(name: str, call: Any, *args: Any, **options: Any) -> Any:
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         text = _first_line(error)
         if "safetensors" in text:
-            raise ModelError(f"{name} has no safetensors weights, and sena reads no others: convert them first") from error
+            raise ModelError(
+                f"{name} has no safetensors weights, and sena reads no others: convert them first"
+            ) from error
         raise ModelError(f"{name} could not be loaded: {text}") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    from transformers.utils import logging
+
+    was_shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_shown:
+            logging.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sena.progress import Reporter
 from sena.recipes.recipe import Recipe
-from sena.report.write import write_report
 from sena.rounds import data_half, evidence, training_half
 from sena.rounds.job import open_job
+from sena.rounds.retell import tell
 from sena.runs.folder import locked
 
 
@@ -30,7 +30,7 @@ def evolve(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) ->
             reference = training_half.score_reference(job, number, pairs)
             training_half.train_policy(job, number, pairs, reference)
             evidence.judge(job, number)
-            write_report(job.run)
+            tell(job.run, job.recipe)
         job.say_end()
     return out
 
@@ -41,7 +41,7 @@ def pairs(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) -> 
     with locked(out), open_job(recipe, out, reporter) as job:
         job.say_round(1)
         made = data_half.make_all_pairs(job, 1, data_half.draw_images(job, 1))
-        write_report(job.run)
+        tell(job.run, job.recipe)
         job.say(
             f"{len(made)} pairs are in {job.run.round(1).table('pairs')}. To train on them: sena evolve --out {out}"
         )

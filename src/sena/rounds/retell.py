@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image as PIL
+
 from sena.errors import ImageError, SenaError
 from sena.images.pictures import Pictures
 from sena.recipes import load as recipes
@@ -25,17 +27,26 @@ def report(run: str | Path) -> Path:
 def tell(run: RunFolder, recipe: Recipe) -> Path:
     """The report of a run whose recipe is at hand."""
     images = [image for each in run.rounds() if each.images.is_file() for image in tables.read(each.images, Image)]
+    known = references(run)
     try:
         sources = {source.name: source for source in names.sources(recipe.images)}
         pictures = Pictures(images, sources, recipe.images.limits)
     except SenaError as error:
         reason = str(error)
 
-        def gone(image_id: str) -> object:
+        def gone(image_id: str) -> PIL.Image:
             raise ImageError("source is gone", reason)
 
-        return write_report(run, gone, None)  # type: ignore[arg-type]
-    return write_report(run, pictures.open, _look(names.model_folder(recipe.model.name)))
+        return write_report(run, gone, None, known)
+    return write_report(run, pictures.open, _look(names.model_folder(recipe.model.name)), known)
+
+
+def references(run: RunFolder) -> dict[str, tuple[float, float]]:
+    """Summed log-probabilities of chosen and rejected by pair id, of all rounds that have them whole."""
+    from sena.align.reference import read
+
+    ready = [each.reference for each in run.rounds() if (each.reference / "manifest.json").is_file()]
+    return {pair: (found.chosen, found.rejected) for folder in ready for pair, found in read(folder).items()}
 
 
 def _look(model: str) -> Look | None:

@@ -33,7 +33,9 @@ def read(path: Path, kind: type[Record]) -> list[Record]:
     try:
         rows = pq.read_table(path, columns=names).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
-        raise RunFolderError(f"{path} is not a table of this version: move it away and run again to remake it") from error
+        raise RunFolderError(
+            f"{path} is not a table of this version: move it away and run again to remake it"
+        ) from error
     lists = {name for name, hint in typing.get_type_hints(kind).items() if typing.get_origin(hint) is tuple}
     return [kind(**{name: tuple(row[name]) if name in lists else row[name] for name in names}) for row in rows]
 

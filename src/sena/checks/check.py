@@ -1,0 +1,143 @@
+"""`sena check`: all faults of a recipe at once, what it would take, and on request a few pairs of the user's images."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sena.checks import trial
+from sena.checks.memory import MemorySum, memory
+from sena.errors import ImageError, SenaError
+from sena.images.decode import decode
+from sena.images.sources import Reporting, Source
+from sena.progress import Reporter
+from sena.recipes import load as recipes
+from sena.recipes import names
+from sena.recipes.recipe import Recipe
+from sena.text import printable
+
+GIB = 1 << 30
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found: `faults` stop a run, `notes` do not."""
+
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def attempt(self, call, *args):  # type: ignore[no-untyped-def]
+        """`call(*args)`, or None and one more fault."""
+        try:
+            return call(*args)
+        except SenaError as error:
+            self.faults.append(str(error))
+            return None
+
+
+def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporter: Reporter | None = None) -> int:
+    """Print the resolved recipe, the memory sum and every fault. Returns 0, or 2 when there is a fault.
+
+    `try_images` images go through the data half, and hours, memory and disk are projected from them; `all_images`
+    opens every image of every source.
+    """
+    reporter = reporter or Reporter()
+    reporter.say(recipes.dump(recipe).rstrip())
+    found = Findings()
+    sources = found.attempt(names.sources, recipe.images) or []
+    _check_images(recipe, sources, all_images, reporter, found)
+    need = found.attempt(_memory, recipe)
+    if need is not None:
+        _tell_memory(need, reporter, found)
+        _tell_disk(recipe, need, reporter, found)
+    for name in recipe.eval.benchmarks:
+        found.attempt(names.benchmark, name)
+    if try_images and not found.faults:
+        found.attempt(trial.run, recipe, sources, try_images, reporter)
+    for note in found.notes:
+        reporter.say(f"note: {printable(note)}")
+    for fault in found.faults:
+        reporter.say(f"fault: {printable(fault)}", "red")
+    reporter.say("No fault found. Next: sena evolve with the same arguments" if not found.faults else "Mend the above.")
+    return 2 if found.faults else 0
+
+
+def _memory(recipe: Recipe) -> MemorySum:
+    answer = max(recipe.describe.max_new_tokens, recipe.answer.max_new_tokens)
+    return memory(recipe.model.name, recipe.align(), recipe.model.dtype, recipe.model.device, answer)
+
+
+def _check_images(recipe: Recipe, sources: list[Source], every: bool, reporter: Reporter, found: Findings) -> None:
+    wanted = recipe.run.rounds * recipe.run.images_per_round
+    listed = 0
+    for source in sources:
+        paths = found.attempt(source.list)
+        if paths is None:
+            continue
+        listed += len(paths)
+        reporter.say(f"images: {len(paths)} in {source.name}")
+        if isinstance(source, Reporting):
+            found.notes += [f"{skip.source}: {skip.path}: {skip.reason} {skip.detail}" for skip in source.unlisted()]
+        if every:
+            _open_all(recipe, source, paths, reporter, found)
+    if sources and listed < wanted:
+        found.faults.append(
+            f"{recipe.run.rounds} rounds of {recipe.run.images_per_round} images need {wanted} and there are {listed}: "
+            f"give --limit {max(1, listed // recipe.run.rounds)} or more images"
+        )
+
+
+def _open_all(recipe: Recipe, source: Source, paths: object, reporter: Reporter, found: Findings) -> None:
+    reasons: Counter[str] = Counter()
+    with reporter.stage(f"opening {source.name}", len(paths)) as task:  # type: ignore[arg-type]
+        for path in paths:  # type: ignore[attr-defined]
+            try:
+                decode(source.read(path), recipe.images.limits)
+            except ImageError as error:
+                reasons[error.reason] += 1
+                found.notes.append(f"{source.name}: {path}: {error}")
+            task.advance()
+    bad = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none is bad"
+    reporter.say(f"images of {source.name} that would be skipped: {bad}")
+
+
+def _tell_memory(need: MemorySum, reporter: Reporter, found: Findings) -> None:
+    parts = ("weights", "master", "gradients", "optimizer", "activations", "total")
+    labels = {"master": "master copy", "optimizer": "optimizer states", "activations": "activations (estimate)"}
+    reporter.say(
+        f"memory for training, {need.parts.total:,} parameters of which {need.learning:,} learn, {need.dtype}:"
+    )
+    for part in parts:
+        reporter.say(f"  {labels.get(part, part):24} {getattr(need, part) / GIB:9.2f} GiB")
+    there, what = _memory_there()
+    if need.total > there:
+        found.faults.append(
+            f"Training needs {need.total / GIB:.1f} GiB and {what} has {there / GIB:.1f}: set train.method=lora, "
+            f"a smaller train.pairs_per_batch, or take a larger machine"
+        )
+
+
+def _memory_there() -> tuple[int, str]:
+    import os
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_properties(0).total_memory, "the GPU"
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
+
+
+def _tell_disk(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Findings) -> None:
+    """A model a round, and while one trains a checkpoint (with the next one beside it) of masters and states."""
+    checkpoint = need.learning * 12
+    total = recipe.run.rounds * need.weights + 2 * checkpoint
+    free = shutil.disk_usage(Path.cwd()).free
+    reporter.say(
+        f"disk: {total / GIB:.1f} GiB for {recipe.run.rounds} models and checkpoints; {free / GIB:.1f} are free"
+    )
+    if total > free:
+        found.faults.append(
+            f"The run needs {total / GIB:.1f} GiB of disk and {free / GIB:.1f} are free here: free some"
+        )
