@@ -65,7 +65,7 @@ def test_rules(counts: list[int], seed: int, size: int, epochs: int, random: obj
     assert compose(pairs, seed, size, epochs) == found
     assert Counter(name for step in found for name in ids(step)) == {each.id: epochs for each in pairs}
     assert all(1 <= len(step) <= size for step in found)
-    a_epoch = [step for step in found[: len(compose(pairs, seed, size, 1))]]
+    a_epoch = found[: len(compose(pairs, seed, size))]
     for image, count in enumerate(counts):
         holding = [step for step in a_epoch if any(each.image_id == f"i{image}" for each in step)]
         assert len(holding) == (1 if count <= size else -(-count // size))

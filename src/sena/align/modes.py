@@ -59,7 +59,7 @@ def prepare_lora(vlm: VLM, config: LoraConfig, seed: int) -> VLM:
 
 def finish(vlm: VLM, method: Literal["full", "lora"]) -> VLM:
     """Adapters merged into the weights, no gradients, evaluation mode: the next round's reference."""
-    vlm.model.gradient_checkpointing_disable()
+    _recompute(vlm.model, False)
     model = vlm.model.merge_and_unload() if method == "lora" else vlm.model
     model.requires_grad_(False)
     model.eval()
@@ -77,7 +77,7 @@ def set_training(vlm: VLM, checkpointing: bool | Literal["auto"]) -> None:
     Only gradient checkpointing needs training mode, and transformers asks for it there.
     """
     if checkpointing is True or (checkpointing == "auto" and _is_tight(vlm)):
-        vlm.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        _recompute(vlm.model, True)
     vlm.model.train()
     tower(vlm.model).eval()
     for module in vlm.model.modules():
@@ -111,6 +111,15 @@ def _child(model: Any, names: Sequence[str]) -> Any:
     raise ModelError(
         f"{type(model).__name__} has no part called {' or '.join(names)}: sena cannot train this family yet"
     )
+
+
+def _recompute(model: Any, on: bool) -> None:
+    """Switch gradient checkpointing, which transformers renamed to activation checkpointing on its way to version 6."""
+    word = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    if on:
+        getattr(model, f"{word}_checkpointing_enable")(**{f"{word}_checkpointing_kwargs": {"use_reentrant": False}})
+    else:
+        getattr(model, f"{word}_checkpointing_disable")()
 
 
 def _is_tight(vlm: VLM) -> bool:

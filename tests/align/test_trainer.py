@@ -1,0 +1,152 @@
+"""The loop: what it refuses, what it tells, which weights it moves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from sena.align import modes, plain, trainer
+from sena.align.metrics import StepMetrics
+from sena.align.reference import Reference
+from sena.errors import ModelError, NonFiniteError, SenaError
+from sena.models.vlm import VLM
+from tests.align.world import open_image, preferences, settings, some_pairs
+
+
+def weights(vlm: VLM) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in vlm.model.state_dict().items()}
+
+
+def test_metrics(tiny: VLM, tmp_path: Path) -> None:
+    """8 pairs, 4 a step: two steps. The first has margin 0 and its content term is half the descriptions' mean NLL."""
+    data, told = preferences(tiny, tmp_path / "reference"), list[StepMetrics]()
+    _, summary = trainer.train(tiny, data, settings(), 0, tmp_path / "checkpoints", told.append)
+    first = told[0]
+    assert [(each.step, each.steps, each.pairs) for each in told] == [(0, 2, 4), (1, 2, 4)]
+    assert first.dpo == pytest.approx(math.log(2), abs=1e-4)
+    assert first.loss == pytest.approx(first.dpo + first.content)
+    assert first.rewards_margins == pytest.approx(0, abs=1e-4)
+    assert first.grad_norm > 0
+    assert first.learning_rate == 1e-3
+    assert (summary.steps, summary.pairs, summary.resumed_at) == (2, 8, 0)
+    assert summary.first_dpo == first.dpo
+    assert {"loss/dpo", "loss/content", "rewards/accuracies", "logps/chosen", "grad_norm"} <= set(first.named())
+
+
+def test_content_mean(tiny_folder: Path, tmp_path: Path) -> None:
+    """All 4 pairs in one step, 2 of them descriptions: `described` divides by 2 instead of 4, so it is twice as large.
+
+    By hand from the references: sum of -chosen / tokens over the descriptions, divided by 4.
+    """
+    from sena.models.load import load
+
+    told: list[StepMetrics] = []
+    for mean in ("all_pairs", "described"):
+        vlm = load(str(tiny_folder), "float32", "cpu")
+        data = preferences(vlm, tmp_path / "reference", some_pairs(images=2))
+        trainer.train(vlm, data, settings(mean), 0, tmp_path / mean, told.append)
+    stored = [data.reference[pair.id] for pair in data.pairs if pair.kind == "description"]
+    by_hand = sum(-each.chosen / each.chosen_tokens for each in stored) / 4
+    assert told[0].content == pytest.approx(by_hand, rel=1e-4)
+    assert told[1].content == pytest.approx(2 * by_hand, rel=1e-4)
+
+
+def test_full_moves_all_but_the_tower(tiny: VLM, tmp_path: Path) -> None:
+    before, data = weights(tiny), preferences(tiny, tmp_path / "reference")
+    after, _ = trainer.train(tiny, data, settings(), 0, tmp_path / "checkpoints")
+    moved = {name for name, tensor in after.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    still = set(before) - moved
+    assert still == {name for name in before if "vision_tower" in name}
+    assert not after.model.training
+    assert not any(weight.requires_grad or weight.grad is not None for weight in after.model.parameters())
+
+
+def test_training_lowers_the_loss(tiny: VLM, tmp_path: Path) -> None:
+    data, told = preferences(tiny, tmp_path / "reference"), list[StepMetrics]()
+    trainer.train(tiny, data, settings(epochs=30, pairs_per_step=8), 0, tmp_path / "checkpoints", told.append)
+    assert told[-1].loss < told[0].loss - 0.5
+    assert told[-1].rewards_accuracies == 1.0
+    assert told[-1].rewards_margins > 0.2
+
+
+def test_swapped_pairs_move_the_other_way(tiny_folder: Path, tmp_path: Path) -> None:
+    """The same pairs the right way and the wrong way round: log p(a) - log p(b) rises in one and falls in the other."""
+    from sena.models.load import load
+
+    pairs = some_pairs()
+    swapped = [replace(pair, chosen=pair.rejected, rejected=pair.chosen) for pair in pairs]
+    changes: list[float] = []
+    for name, side in (("right", pairs), ("swapped", swapped)):
+        vlm = load(str(tiny_folder), "float32", "cpu")
+        data = preferences(vlm, tmp_path / name, side)
+        start = sum(margin(data.reference[pair.id]) for pair in pairs)
+        policy, _ = trainer.train(vlm, data, settings(weight=0, epochs=5), 0, tmp_path / f"{name}-c")
+        end = sum(margin(each) for each in preferences(policy, tmp_path / f"{name}-after", side).reference.values())
+        changes.append((end - start) * (1 if name == "right" else -1))
+    assert changes[0] > 1
+    assert changes[1] < -1
+
+
+def margin(each: Reference) -> float:
+    return each.chosen - each.rejected
+
+
+def test_no_number_in_the_loss_names_its_pairs(tiny: VLM, tmp_path: Path) -> None:
+    def broken(vlm: VLM, pairs: list[plain.Encoded]) -> plain.LogProbs:
+        found = plain.log_probabilities(vlm, pairs)
+        factor = torch.tensor([float("nan") if each.pair.id == "pair20" else 1.0 for each in pairs])
+        return found._replace(rejected=found.rejected * factor)
+
+    data, before = preferences(tiny, tmp_path / "reference"), weights(tiny)
+    with pytest.raises(NonFiniteError, match=r"make it so: pair20$"):
+        trainer.train(tiny, data, settings(pairs_per_step=8), 0, tmp_path / "c", forward=broken)  # type: ignore[arg-type]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tiny.model.state_dict().items())
+
+
+def test_no_number_in_a_gradient_names_the_step(tiny: VLM, tmp_path: Path) -> None:
+    data, before = preferences(tiny, tmp_path / "reference", some_pairs(images=1)), weights(tiny)
+    tiny.model.lm_head.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(NonFiniteError, match=r"gradient of step 0 is no number. Its pairs: pair00, pair01"):
+        trainer.train(tiny, data, settings(), 0, tmp_path / "c")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tiny.model.state_dict().items())
+
+
+def test_foreign_references_are_told_before_anything_moves(tiny: VLM, tmp_path: Path) -> None:
+    data, before = preferences(tiny, tmp_path / "reference"), weights(tiny)
+    wrong = {name: each._replace(chosen=each.chosen - 2) for name, each in data.reference.items()}
+    with pytest.raises(SenaError, match=r"instead of log 2 = 0\.6931.* 2\.000 nats"):
+        trainer.train(tiny, replace(data, reference=wrong), settings(), 0, tmp_path / "c")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tiny.model.state_dict().items())
+
+
+def test_missing_references_and_no_pairs(tiny: VLM, tmp_path: Path) -> None:
+    with pytest.raises(SenaError, match="8 pairs have no reference"):
+        trainer.train(tiny, trainer.Preferences(some_pairs(), open_image, {}), settings(), 0, tmp_path)
+    with pytest.raises(SenaError, match="no pairs"):
+        trainer.train(tiny, trainer.Preferences([], open_image, {}), settings(), 0, tmp_path)
+
+
+def test_lora_targets(tiny: VLM) -> None:
+    names = modes.linear_names(tiny.model, ["q_proj", "down_proj"])
+    assert len(names) == 4
+    assert all("language_model" in name and name.endswith(("q_proj", "down_proj")) for name in names)
+    assert len(modes.linear_names(tiny.model, [])) == 14
+    with pytest.raises(ModelError, match=r"no linear layer is called query: .* may hold down_proj, .*v_proj"):
+        modes.linear_names(tiny.model, ["query"])
+
+
+def test_dropout_is_silent(tiny: VLM) -> None:
+    tiny.model.model.language_model.layers[0].self_attn.attention_dropout = 0.5
+    tiny.model.add_module("drop", torch.nn.Dropout(0.5))
+    pairs = plain.encode_pairs(tiny, some_pairs(images=1), open_image)
+    modes.set_training(modes.prepare_full(tiny), checkpointing=True)
+    with torch.no_grad():
+        one, two = (plain.log_probabilities(tiny, pairs).chosen for _ in range(2))
+    assert tiny.model.training
+    assert not tiny.model.model.vision_tower.training
+    assert tiny.model.drop.p == 0
+    assert torch.equal(one, two)
