@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +106,44 @@ def test_stopped_and_resumed_is_undisturbed_to_the_bit(
     assert summary.resumed_at == 4
     assert [each.step for each in before + after] == [0, 1, 2, 3, 4, 4, 5]
     assert [each.loss for each in before[:4] + after] == [each.loss for each in told]
+    assert differing(policy, undisturbed) == []
+
+
+KILLED_BETWEEN_TENSORS_AND_MANIFEST = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from sena import files
+from sena.models.load import load
+from tests.align.world import preferences, settings
+from sena.align import trainer
+
+torch.set_num_threads(1)
+write, place = files.write_json, Path(sys.argv[2])
+
+def write_or_die(path, value):
+    if path.parent.name == "step-000004":
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(path, value)
+
+files.write_json = write_or_die
+vlm = load(sys.argv[1], dtype="float32", device="cpu")
+trainer.train(vlm, preferences(vlm, place / "reference"), settings(epochs=3, save_every=2), 3, place / "checkpoints")
+"""
+
+
+@pytest.mark.slow
+def test_killed_while_a_checkpoint_is_written(tiny_folder: Path, tmp_path: Path) -> None:
+    """SIGKILL when step 4's tensors are there and its manifest is not: step 2 is gone on from, to the same bits."""
+    arguments = [sys.executable, "-c", KILLED_BETWEEN_TENSORS_AND_MANIFEST, str(tiny_folder), str(tmp_path)]
+    ended = subprocess.run(arguments, cwd=Path(__file__).parents[2], capture_output=True, timeout=120, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    assert (tmp_path / "checkpoints" / "step-000004" / "tensors.safetensors").exists()
+    chosen, vlm = settings(epochs=3, save_every=2), fresh(tiny_folder)
+    data = preferences(vlm, tmp_path / "reference")
+    policy, summary = trainer.train(vlm, data, chosen, 3, tmp_path / "checkpoints")
+    assert summary.resumed_at == 2
+    undisturbed, _ = run(tiny_folder, tmp_path / "whole", chosen)
     assert differing(policy, undisturbed) == []
 
 
