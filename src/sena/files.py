@@ -19,7 +19,7 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises SenaError with the mend when the disk is full or the folder may not be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # always the same, so what a kill leaves is used up by the next try
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)

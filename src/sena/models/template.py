@@ -69,6 +69,13 @@ def _render(processor: Any, turns: list[dict[str, Any]], opened: bool) -> str:
     return processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=opened)
 
 
+def for_data(name: str, current: Template, processor: Any) -> Template:
+    """The template under which answers are made: `same` as in training, or the released code's `llava_v1`."""
+    if name == "same":
+        return current
+    return vicuna("llava_v1", LLAVA_V1_SYSTEM, processor.image_token, processor.tokenizer.eos_token)
+
+
 def choose(model_type: str, processor: Any) -> Template:
     """LLaVA-1.5 checkpoints get the template they were trained with; every other model brings its own.
 

@@ -20,6 +20,10 @@ class VLM:
     template: Template
     name: str
 
+    def with_template(self, template: Template) -> VLM:
+        """The same model spoken to under another template."""
+        return VLM(self.model, self.processor, template, self.name)
+
     @property
     def tokenizer(self) -> Any:
         return self.processor.tokenizer

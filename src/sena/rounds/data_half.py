@@ -11,6 +11,7 @@ from sena.engines.local import LocalEngine
 from sena.errors import SenaError
 from sena.images.sample import Used, draw
 from sena.images.sources import Skipped
+from sena.models.template import for_data
 from sena.records import Image, Pair
 from sena.rounds.job import Job
 from sena.runs import tables
@@ -58,7 +59,9 @@ def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
     parts = shards.split(images, job.plan["shard"])
     done = [shards.is_done(folder.shard(place), part) for place, part in enumerate(parts)]
     pictures = job.pictures(images)
-    engine = LocalEngine(job.load_model(number - 1), job.plan["batch"])
+    vlm = job.load_model(number - 1)
+    template = for_data(job.recipe.model.data_template, vlm.template, vlm.processor)
+    engine = LocalEngine(vlm.with_template(template), job.plan["batch"])
     context = Context(job.recipe.run.seed, number)
     before = sum(len(part) for part, ready in zip(parts, done, strict=True) if ready)
     if before:

@@ -73,10 +73,9 @@ def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: 
         files.write_text(place / "README.md", card)
 
     make_folder(folder.model, fill)
-    facts = {"steps": summary.steps, "pairs": summary.pairs, "first_dpo": summary.first_dpo, "log_2": math.log(2)}
-    files.write_json(folder.training, facts)
+    files.write_json(folder.training, {"steps": summary.steps, "pairs": summary.pairs})
     checkpoint.clear(folder.checkpoints)
-    first = f", first preference loss {summary.first_dpo:.4f} (log 2 is 0.6931)" if summary.first_dpo else ""
+    first = f", first preference loss {summary.first_dpo:.4f} (log 2 is {math.log(2):.4f})" if summary.first_dpo else ""
     job.say(f"  trained {summary.steps} steps on {summary.pairs} pairs{first}")
 
 
