@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -145,6 +146,21 @@ def test_checkpointing_takes_less(llava_7b: str) -> None:
     model = sums.empty_model(llava_7b)
     plain, checkpointed = (sums.activations(model.config, 4, 256, 2, is_checkpointed=each) for each in (False, True))
     assert checkpointed < plain / 4
+
+
+def test_automatic_checkpointing_follows_the_trainers_rule(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same answer as `modes` gives, with GPUs of sizes on both sides of the border in the place of a real one."""
+    vlm = modes.prepare_full(load(str(tiny_folder), dtype="float32", device="cpu"))
+    learns = sum(weight.numel() for _, weight in modes.learning(vlm))
+    rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns
+    border = (learns * modes.BYTES_A_WEIGHT + rests * 2) * 3 // 2
+    monkeypatch.setattr(type(vlm), "device", torch.device("cuda", 0))
+    for size, tight in ((border - 3, True), (border + 3, False)):
+        monkeypatch.setattr(
+            torch.cuda, "get_device_properties", lambda _, size=size: SimpleNamespace(total_memory=size)
+        )
+        assert sums.is_tight(learns, rests, torch.device("cuda", 0)) is tight
+        assert modes._is_tight(vlm) is tight
 
 
 def test_what_is_no_vision_model_is_said(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def memory(
     learns_in = precision.itemsize if is_full else FLOAT32  # adapters are float32 beside weights of any precision
     is_checkpointed = settings.train.gradient_checkpointing
     if is_checkpointed == "auto":
-        is_checkpointed = place.type == "cuda"  # decided by the GPU's size at run time; this is its lower bound
+        is_checkpointed = is_tight(learning, parts.total - (learning if is_full else 0), place)
     return MemorySum(
         parts=parts,
         learning=learning,
@@ -77,9 +77,21 @@ def memory(
         gradients=learning * learns_in,
         optimizer=2 * learning * FLOAT32,
         activations=activations(
-            model.config, 2 * settings.train.pairs_per_batch, answer_tokens, precision.itemsize, bool(is_checkpointed)
+            model.config, 2 * settings.train.pairs_per_batch, answer_tokens, precision.itemsize, is_checkpointed
         ),
     )
+
+
+def is_tight(learns: int, rests: int, place: Any) -> bool:
+    """The trainer's rule for `gradient_checkpointing: auto`: whether weights leave activations too little of a GPU."""
+    import torch
+
+    from sena.align.modes import BYTES_A_WEIGHT
+
+    if place.type != "cuda":
+        return False
+    total = torch.cuda.get_device_properties(place).total_memory
+    return learns * BYTES_A_WEIGHT + rests * 2 > total * 2 / 3
 
 
 def empty_model(name: str) -> Any:
