@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sena.config import Config
 from sena.engines.base import Engine
 from sena.records import Reply, Request
+from sena.stats import Figure
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Figure = dict[str, float]
-"""`value`, `low` and `high` (95 % interval, images resampled) and `n`, the number of things counted."""
 
 
 class Benchmark(Protocol):

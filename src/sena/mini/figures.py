@@ -1,7 +1,6 @@
 """Metrics of the benchmark `mini`, with intervals: images are resampled, all that belongs to an image together.
 
-Every metric is a sum over images divided by another sum over images, so one matrix of resampling weights serves all.
-Shapes: N images, S resamples.
+Every metric is a sum over images divided by another sum over images. Shapes: N images.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sena.stats import Figure, bootstrap, difference, resampling
+
 if TYPE_CHECKING:
     from sena.mini.bench import Record
 
-RESAMPLES = 1000
-Figure = dict[str, float]
 Sums = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -54,32 +53,11 @@ def _yes(records: Sequence[Record]) -> tuple[list[float], list[float]]:
     return [float(sum(marks)) for marks in said], [float(len(marks)) for marks in said]
 
 
-def weights(count: int, seed: int = 0) -> np.ndarray:
-    """How often each image is drawn in each resample, [S, N]."""
-    return np.random.RandomState(seed).multinomial(count, [1.0 / count] * count, size=RESAMPLES).astype(float)
-
-
-def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Element by element, 0 where nothing was counted."""
-    return np.divide(top, bottom, out=np.zeros_like(top, dtype=float), where=bottom > 0)
-
-
-def figure(value: float, resampled: np.ndarray, n: float) -> Figure:
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return {"value": float(value), "low": float(low), "high": float(high), "n": float(n)}
-
-
-def bootstrap(top: np.ndarray, bottom: np.ndarray, draws: np.ndarray) -> Figure:
-    """A ratio of sums with its 95 % interval; n is the denominator (mentions, questions or images)."""
-    value = ratio(np.array([top.sum()]), np.array([bottom.sum()]))[0]
-    return figure(value, ratio(draws @ top, draws @ bottom), bottom.sum())
-
-
 def summarise(records: Sequence[Record], seed: int = 0) -> dict[str, Figure]:
     """Every metric of a run: value, low, high (95 %), n."""
     if not records:
         return {}
-    draws = weights(len(records), seed)
+    draws = resampling(len(records), seed)
     return {name: bootstrap(top, bottom, draws) for name, (top, bottom) in sums(records).items()}
 
 
@@ -94,20 +72,11 @@ def compare(before: Sequence[Record], after: Sequence[Record], seed: int = 0) ->
     pairs = paired(before, after)
     if not pairs:
         return {}
-    draws = weights(len(pairs), seed)
+    draws = resampling(len(pairs), seed)
     old, new = sums([a for a, _ in pairs]), sums([b for _, b in pairs])
     if "chair_i" in old and "chair_i" in new:
         old["chair_i_equal"], new["chair_i_equal"] = _equal_sums(pairs)
-    return {name: _difference(old[name], new[name], draws, len(pairs)) for name in old if name in new}
-
-
-def _difference(
-    old: tuple[np.ndarray, np.ndarray], new: tuple[np.ndarray, np.ndarray], draws: np.ndarray, count: int
-) -> Figure:
-    whole = np.ones((1, len(old[0])))
-    value = (ratio(whole @ new[0], whole @ new[1]) - ratio(whole @ old[0], whole @ old[1]))[0]
-    resampled = ratio(draws @ new[0], draws @ new[1]) - ratio(draws @ old[0], draws @ old[1])
-    return figure(value, resampled, count)
+    return {name: difference(old[name], new[name], draws) for name in old if name in new}
 
 
 def _equal_sums(pairs: list[tuple[Record, Record]]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -127,6 +96,6 @@ def _equal_sums(pairs: list[tuple[Record, Record]]) -> list[tuple[np.ndarray, np
 def equal_length(before: Sequence[Record], after: Sequence[Record], seed: int = 0) -> tuple[Figure, Figure]:
     """CHAIR_i of two models at equal length: in each image both descriptions end where the shorter one does."""
     pairs = paired(before, after)
-    draws = weights(len(pairs), seed)
+    draws = resampling(len(pairs), seed)
     old, new = _equal_sums(pairs)
     return bootstrap(*old, draws), bootstrap(*new, draws)

@@ -24,17 +24,20 @@ class Plan:
     seed: int = 1
     eye_scenes: int = 30_000
     eye_steps: int = 1_500
-    tongue_scenes: int = 40_000
+    tongue_scenes: int = 30_000
     tongue_steps: int = 3_000
+    faint_from: int = 2_200
     noise_share: float = 0.25
-    together: float = world.TOGETHER["pretrain"]
     threads: int = 2
 
 
-def painted(first: int, count: int, together: float) -> tuple[list[world.Scene], np.ndarray]:
-    """Scenes of the pre-training pool and their pictures, uint8 [N, 48, 48, 3]."""
-    scenes = [world.make_scene("pretrain", index, together) for index in range(first, first + count)]
-    return scenes, np.stack([world.paint(scene) for scene in scenes])
+def scenes_from(first: int, count: int, together: float | None = None) -> list[world.Scene]:
+    return [world.make_scene("pretrain", index, together) for index in range(first, first + count)]
+
+
+def paintings(scenes: list[world.Scene], faint: float | None = None) -> np.ndarray:
+    """uint8 [N, 48, 48, 3]"""
+    return np.stack([world.paint(scene, faint) for scene in scenes])
 
 
 def make_base(plan: Plan, log: Callable[[str], None] = print):
@@ -50,15 +53,15 @@ def make_base(plan: Plan, log: Callable[[str], None] = print):
         log(f"{time.monotonic() - start:5.0f} s  {line}")
 
     model = build.make_model(plan.seed)
-    scenes, pictures = painted(1_000_000 * plan.seed, plan.eye_scenes, 0.5)
-    eye.train_eye(
-        model.model.vision_tower, pictures, eye.cell_labels(scenes), steps=plan.eye_steps, seed=plan.seed, log=note
-    )
-    scenes, pictures = painted(1_000_000 * plan.seed + 500_000, plan.tongue_scenes, plan.together)
+    scenes = scenes_from(1_000_000 * plan.seed, plan.eye_scenes, together=0.5)
+    tower, labels = model.model.vision_tower, eye.cell_labels(scenes)
+    eye.train_eye(tower, paintings(scenes, faint=0.0), labels, steps=plan.eye_steps, seed=plan.seed, log=note)
+    scenes = scenes_from(1_000_000 * plan.seed + 500_000, plan.tongue_scenes)
+    both = paintings(scenes, faint=0.0), paintings(scenes)
     tutor = lessons.Tutor(lessons.presence(scenes))
-    course = tongue.Course(plan.tongue_steps, noise_share=plan.noise_share, seed=plan.seed)
+    course = tongue.Course(plan.tongue_steps, plan.faint_from, noise_share=plan.noise_share, seed=plan.seed)
     tongue.train_tongue(
-        model, scenes, pictures, tutor, course, lambda step, loss: note(f"tongue {step:5d}  loss {loss:.3f}")
+        model, scenes, both, tutor, course, lambda step, loss: note(f"tongue {step:5d}  loss {loss:.3f}")
     )
     return model.requires_grad_(True).eval()
 
@@ -69,9 +72,9 @@ def weights_sha256(folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--seed", type=int, default=Plan().seed)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=Plan.threads)
+    parser.add_argument("--threads", type=int, default=Plan().threads)
     options = parser.parse_args()
     from sena.mini import build
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,10 +56,19 @@ def load_config(name: str) -> Any:
 
 
 def save(vlm: VLM, folder: Path) -> None:
-    """Model, processor and generation settings in Hugging Face layout, safetensors and JSON only."""
-    with _quiet():
-        vlm.model.save_pretrained(folder)
-        vlm.processor.save_pretrained(folder)
+    """Model, processor and generation settings in Hugging Face layout, safetensors and JSON only.
+
+    Raises OSError for a full disk, also where safetensors calls it by a name of its own.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        with _quiet():
+            vlm.model.save_pretrained(folder)
+            vlm.processor.save_pretrained(folder)
+    except SafetensorError as error:
+        full = "os error 28" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 def resolve_device(device: str) -> torch.device:

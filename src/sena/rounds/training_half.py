@@ -26,7 +26,7 @@ from sena.seeds import derive
 def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str, Reference]:
     """Log-probabilities of all pairs under the model that the round started from, made once and kept by pair id."""
     folder = job.round(number)
-    if (folder.reference / "manifest.json").is_file():
+    if folder.training.is_file():
         return references.read(folder.reference)
     vlm = job.load_model(number - 1)
     with job.timed(number, "reference", len(pairs)) as task:
