@@ -1,4 +1,4 @@
-"""A run folder made in code by the real writers, small enough to reason about: two rounds of four images."""
+"""A run folder made in code by the real writers, small enough to reason about: two rounds of six images."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def shard_tables(images: list[Image], text: str = "") -> Tables:
         pairs=kept,
         drops=[
             Dropped(lost.id, lost.image_id, "row", "check", "not settled", f"3 tries{text}", prompt=lost.question),
-            Dropped(gone.id, gone.image_id, gone.kind, "filter", "contained", "", gone.prompt, gone.chosen, gone.rejected),
+            Dropped(
+                gone.id, gone.image_id, gone.kind, "filter", "contained", "", gone.prompt, gone.chosen, gone.rejected
+            ),
         ],
         replies=[
             Said(f"{each.id}/question/0/ask", each.image_id, "question", "Ask.", f"QUESTION: {each.asked[0]}", True, 9)
@@ -95,7 +97,9 @@ def shard_tables(images: list[Image], text: str = "") -> Tables:
 
 def make_run(path: Path, rounds: int = 2, text: str = "", evidence: bool = True) -> RunFolder:
     """A finished run. `text` is appended to all model text and to names that come from outside."""
-    run = create_run(path, f"model: {{name: mini}} # {text}\n".replace("\x00", ""), {"created": "2026-01-02T03:04:05", "seed": 1})
+    run = create_run(
+        path, f"model: {{name: mini}} # {text}\n".replace("\x00", ""), {"created": "2026-01-02T03:04:05", "seed": 1}
+    )
     for number in range(1, rounds + 1):
         make_round(run, number, text)
     for number in range(rounds + 1):
@@ -105,13 +109,13 @@ def make_run(path: Path, rounds: int = 2, text: str = "", evidence: bool = True)
 
 
 def make_round(run: RunFolder, number: int, text: str = "", shards_done: int = 2) -> None:
-    """One data half of two shards with two images each; with fewer shards done it is not complete."""
+    """One data half of two shards with three images each; with fewer shards done it is not complete."""
     folder = run.round(number)
-    drawn = [replace(each, path=f"{each.path}{text}") for each in (image(number, place) for place in range(4))]
+    drawn = [replace(each, path=f"{each.path}{text}") for each in (image(number, place) for place in range(6))]
     tables.write(folder.images, Image, drawn)
     tables.write(folder.skipped, Skipped, [Skipped("photos", f"broken.jpg{text}", "truncated", f"at byte 3{text}")])
     for place in range(shards_done):
-        part = drawn[2 * place : 2 * place + 2]
+        part = drawn[3 * place : 3 * place + 3]
         shards.write_shard(folder.shard(place), shard_tables(part, text), part, {"batch": 8})
     if shards_done == 2:
         shards.compact(folder, 2)
@@ -138,7 +142,8 @@ def figures(share: float, compared: bool) -> dict:
     values = {name: base + share * (last - base) for name, (base, last, _, _) in METRICS.items()}
     found: dict = {
         "metrics": {
-            name: {"value": value, "low": value * 0.9, "high": value * 1.1, "n": 500.0} for name, value in values.items()
+            name: {"value": value, "low": value * 0.9, "high": value * 1.1, "n": 500.0}
+            for name, value in values.items()
         }
     }
     if compared:

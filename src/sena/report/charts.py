@@ -38,18 +38,22 @@ def metric_chart(rounds: Sequence[RoundData], name: str, title: str = "") -> alt
     data = alt.Data(values=points)  # type: ignore[call-arg]
     x = alt.X("round:O", title="round", axis=alt.Axis(labelAngle=0, grid=False))
     scale = alt.Scale(zero=False, nice=True)
-    y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4))
+    # The title is the axis's: at a fixed place above the plot, where titles of neighbours are in one line.
+    place = {"titleAngle": 0, "titleAlign": "left", "titleX": -34, "titleY": -16, "titleFontSize": 12}
+    axis = alt.Axis(tickCount=4, titleColor=INK, titleFontWeight=600, **place)  # type: ignore[arg-type]
+    y = alt.Y("value:Q", title=title or None, scale=scale, axis=axis)
     over = alt.Chart(data).encode(x=x)
     base = alt.Chart(alt.Data(values=points[:1])).mark_rule(color=MUTED, strokeDash=[3, 3]).encode(y=y)  # type: ignore[call-arg]
-    bars = over.mark_rule(color=ACCENT, strokeWidth=2).encode(y=alt.Y("low:Q", scale=scale, title=None), y2="high:Q")
+    bars = over.mark_rule(color=ACCENT, strokeWidth=2).encode(
+        y=alt.Y("low:Q", scale=scale, title=title or None), y2="high:Q"
+    )
     ends = [
-        over.mark_tick(color=ACCENT, size=9, thickness=2).encode(y=alt.Y(f"{end}:Q", title=None))
+        over.mark_tick(color=ACCENT, size=9, thickness=2, opacity=1).encode(y=alt.Y(f"{end}:Q", title=title or None))
         for end in ("low", "high")
     ]
     line = over.mark_line(color=ACCENT, strokeWidth=1, opacity=0.6).encode(y=y)
     dots = over.mark_point(color=ACCENT, fill=ACCENT, size=45, opacity=1).encode(y=y)
-    chart = alt.layer(base, line, bars, *ends, dots).properties(width=210, height=110)
-    return chart.properties(title=title) if title else chart
+    return alt.layer(base, line, bars, *ends, dots).properties(width=210, height=110)
 
 
 def curve_chart(lines: Sequence[dict[str, Any]], key: str) -> alt.Chart | None:
@@ -91,7 +95,6 @@ def spec(chart: alt.TopLevelMixin, background: str = "transparent") -> dict[str,
         "view": {"stroke": None},
         "axis": {**axis, **sizes},
         "legend": {"labelColor": MUTED, "titleColor": MUTED},
-        "title": {"color": INK, "fontSize": 12, "fontWeight": 600, "anchor": "start"},
     }
     return made
 
@@ -109,6 +112,7 @@ def page_svg(chart: alt.TopLevelMixin, about: str) -> str:
     svg = draw_svg(spec(chart))
     for colour, variable in VARIABLES.items():
         svg = svg.replace(f'"{colour}"', f'"{variable}"')
+    svg = svg.replace('font-family="sans-serif"', 'font-family="inherit"')
     head, _, rest = svg.partition(">")
     return f'{head} role="img" aria-label="{escape(printable(about))}">{rest}'
 

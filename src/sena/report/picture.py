@@ -23,5 +23,5 @@ def metrics_picture(run: RunFolder) -> tuple[str, bytes]:
         raise SenaError(f"{run.path} has no metrics to draw: name a benchmark under eval.benchmarks and run it")
     names = charts.drawn_metrics(rounds)
     parts = [charts.metric_chart(rounds, name, charts.label(name)) for name in names]
-    made = charts.spec(alt.concat(*parts, columns=COLUMNS, spacing=18), background="white")  # type: ignore[arg-type]
+    made = charts.spec(alt.concat(*parts, columns=COLUMNS, spacing=56, bounds="flush"), background="white")  # type: ignore[arg-type]
     return charts.draw_svg(made), vl_convert.vegalite_to_png(made, scale=2)

@@ -60,7 +60,7 @@ def _metrics(rounds: list[RoundData]) -> Table:
         "base" if each.number == 0 else f"round {each.number}" for each in rounds
     ])  # fmt: skip
     for name in in_order(list({name: None for each in rounds for name in each.metrics})):
-        arrow = {1: " (more is better)", -1: " (less is better)", 0: ""}[metric(name).better]
+        arrow = " (less is better)" if metric(name).better < 0 else ""
         made.add_row(_plain(name + arrow), *(_cell(each, name) for each in rounds))
     return made
 
@@ -74,7 +74,8 @@ def _cell(data: RoundData, name: str) -> Text:
     found = verdict(name, difference) if data.number else "unknown"
     sign = {"same": " =", "unknown": ""}.get(found) or (" ↑" if difference and difference["value"] > 0 else " ↓")
     sign = "" if found == "unknown" else sign
-    return Text(f"{number(figure['value'])} ({interval(figure)}){sign}", style=STYLES.get(found, ""))
+    span = interval(figure, dash="-")
+    return Text(f"{number(figure['value'])} ({span}){sign}", style=STYLES.get(found, ""))
 
 
 def _table(title: str, first: str, columns: list[str]) -> Table:

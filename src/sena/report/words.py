@@ -75,9 +75,9 @@ def number(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
-def interval(figure: Figure, signed: bool = False) -> str:
+def interval(figure: Figure, signed: bool = False, dash: str = " to ") -> str:
     low, high = (f"{figure[end]:+.3f}" if signed else number(figure[end]) for end in ("low", "high"))
-    return f"{low} to {high}"
+    return f"{low}{dash}{high}"
 
 
 def verdict(name: str, difference: Figure | None) -> str:
