@@ -79,7 +79,7 @@ class Tutor:
         return Turn(prompts.answer_prompt(found.text), found.answer)
 
     def check(self, scene: Scene, rng: np.random.RandomState) -> Turn:
-        kept = self.any_question(scene, rng).text if rng.rand() < 0.7 else ""
+        kept = self.any_question(scene, rng).text if rng.rand() < 0.6 else ""
         shown = kept or self.unanswerable(scene, rng)
         other = kept or self.asked(scene, rng).text
         return Turn(prompts.check_prompt(shown), f"{prompts.QUESTION_LABEL} {other}")
@@ -88,18 +88,25 @@ class Tutor:
         """The description and the answer to be bettered are right or wrong; the better answer is true."""
         found = self.any_question(scene, rng)
         told = scene if rng.rand() < 0.6 else misread(scene, rng)
-        given = found.answer if rng.rand() < 0.6 else wrong_answer(found, rng)
+        given = found.answer if rng.rand() < 0.7 else wrong_answer(found, rng)
         user = prompts.enhance_prompt(language.caption(told), found.text, given)
         return Turn(user, f"{prompts.ENHANCE_LABEL} {found.answer}")
 
+    def rest(self, scene: Scene, rng: np.random.RandomState) -> Turn:
+        """One of the turns in which the model works on questions and answers."""
+        sort = rng.choice(("ask", "check", "enhance"), p=(0.2, 0.4, 0.4))
+        if sort == "ask":
+            return Turn(prompts.QUESTION, self.asked(scene, rng).text)
+        return self.check(scene, rng) if sort == "check" else self.enhance(scene, rng)
+
     def turns(self, scene: Scene, rng: np.random.RandomState) -> list[Turn]:
-        """Six turns: a caption, two short answers, two yes/no, and one of the rest."""
+        """Six turns: a caption, a short answer, two yes/no, and two of the rest."""
         short = language.short_questions(scene)
-        picked = [self.answer(short[rng.randint(len(short))]) for _ in range(2)]
-        picked += [self.answer(self.yes_no(scene, rng)) for _ in range(2)]
-        asked = Turn(prompts.QUESTION, self.asked(scene, rng).text)
-        rest = (asked, self.check(scene, rng), self.enhance(scene, rng))[rng.randint(3)]
-        return [self.describe(scene, rng), *picked, rest]
+        picked = [
+            self.answer(short[rng.randint(len(short))]),
+            *(self.answer(self.yes_no(scene, rng)) for _ in range(2)),
+        ]
+        return [self.describe(scene, rng), *picked, self.rest(scene, rng), self.rest(scene, rng)]
 
 
 def misread(scene: Scene, rng: np.random.RandomState) -> Scene:

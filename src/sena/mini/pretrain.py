@@ -6,7 +6,6 @@ The eye learns first, the tongue after it, both from true labels and captions on
 from __future__ import annotations
 
 import argparse
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,21 +65,19 @@ def make_base(plan: Plan, log: Callable[[str], None] = print):
     return model.requires_grad_(True).eval()
 
 
-def weights_sha256(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=Plan().seed)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=Plan().threads)
     options = parser.parse_args()
-    from sena.mini import build
+    from sena.mini import build, card
 
     model = make_base(Plan(seed=options.seed, threads=options.threads), lambda line: print(line, flush=True))
     build.save(model, options.out)
-    print(f"{options.out}: weights sha256 {weights_sha256(options.out)}")
+    count = sum(weight.numel() for weight in model.parameters())
+    made = f"Made from scratch by `python -m sena.mini.pretrain --seed {options.seed}`."
+    print(f"{options.out}: weights sha256 {card.write_card(options.out, count, made)}")
 
 
 if __name__ == "__main__":

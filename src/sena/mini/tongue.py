@@ -89,9 +89,14 @@ def answer_loss(model: nn.Module, seen: Tensor, batch: Batch) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How the tongue is taught. `noise_share` of the pictures carry noise, as a camera's sometimes do."""
+    """How the tongue is taught. `noise_share` of the pictures carry noise, as a camera's sometimes do.
+
+    From step `faint_from` on it sees the other paintings, in which some companions are all but invisible: first it
+    learns to look, then when not to trust its eye.
+    """
 
     steps: int
+    faint_from: int
     pictures: int = 24
     rate: float = 2e-3
     noise_share: float = 0.25
@@ -101,12 +106,15 @@ class Course:
 def train_tongue(
     model: nn.Module,
     scenes: list[Scene],
-    pictures: np.ndarray,
+    paintings: tuple[np.ndarray, np.ndarray],
     tutor: Tutor,
     course: Course,
     log: Callable[[int, float], None],
 ) -> None:
-    """Teach projector and language model on scenes with pictures uint8 [N, 48, 48, 3]; the tower stays as it is."""
+    """Teach projector and language model; the tower stays as it is.
+
+    `paintings` are the scenes' pictures, uint8 [N, 48, 48, 3] each: all companions clear, and some of them faint.
+    """
     torch.manual_seed(course.seed)
     generator, rng = torch.Generator().manual_seed(course.seed), np.random.RandomState(course.seed)
     writer = Writer(build.language.vocabulary())
@@ -118,7 +126,7 @@ def train_tongue(
     for step in range(course.steps):
         rows = rng.randint(len(scenes), size=course.pictures)
         batch = writer.batch([tutor.turns(scenes[row], rng) for row in rows])
-        pixels = torch.from_numpy(build.normalise(pictures[rows]))
+        pixels = torch.from_numpy(build.normalise(paintings[step >= course.faint_from][rows]))
         noise = eye.noise_steps(len(rows), course.noise_share, generator)
         with torch.no_grad():
             seen = eye.features(tower, eye.add_noise(pixels, noise, generator))
