@@ -34,11 +34,15 @@ UNSEEN = {
 }
 
 
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return Page(write_report(make_run(tmp_path_factory.mktemp("harmless") / "one", 1, " x"), picture, LOOK).read_text())
+
+
 @pytest.mark.parametrize("text", [*HOSTILE.values(), *UNSEEN.values()], ids=[*HOSTILE, *UNSEEN])
-def test_the_page_has_the_elements_of_a_harmless_run(tmp_path: Path, text: str) -> None:
+def test_the_page_has_the_elements_of_a_harmless_run(tmp_path: Path, harmless: Page, text: str) -> None:
     """The same elements as with harmless text, but for ins and del, which follow the words themselves."""
     hostile = Page(write_report(make_run(tmp_path / "one", 1, f" {text}"), picture, LOOK).read_text())
-    harmless = Page(write_report(make_run(tmp_path / "two", 1, " harmless"), picture, LOOK).read_text())
     assert not hostile.open
     marks = ("ins", "del")
     kinds = [[name for name, _ in page.elements if name not in marks] for page in (hostile, harmless)]

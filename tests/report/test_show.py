@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from sena.data.run_stage import Said
 from sena.errors import SenaError
 from sena.report.show import story, summary, tables
+from sena.report.story import _turn
 from tests.report.make import image, make_round, make_run, pairs, row
 
 
@@ -95,6 +97,16 @@ def test_the_story_of_a_pair_tells_its_whole_row(tmp_path: Path) -> None:
         assert "tried 1: Where is the table?" in text
         assert "rejected answer: A knife." in text
     assert pairs(one)[1].id in of_pair
+
+
+def test_replies_are_told_in_the_order_of_the_stages() -> None:
+    said = [
+        Said(f"r/{stage}/{attempt}/x", "i", stage, "", "", True, 1)
+        for stage, attempt in [("answer", 0), ("check", 10), ("check", 2), ("a later stage", 0), ("question", 0)]
+    ]
+    assert [reply.id for reply in sorted(said, key=_turn)] == [
+        "r/question/0/x", "r/check/2/x", "r/check/10/x", "r/answer/0/x", "r/a later stage/0/x",
+    ]  # fmt: skip
 
 
 def test_the_story_of_what_was_dropped_names_stage_and_reason(tmp_path: Path) -> None:

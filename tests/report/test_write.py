@@ -12,6 +12,7 @@ from sena import files
 from sena.errors import SenaError
 from sena.report import write
 from sena.report.picture import metrics_picture
+from sena.report.read import read_log
 from sena.report.write import write_report
 from sena.runs.folder import create_run
 from tests.report.make import LOOK, image, make_round, make_run, pairs, picture, row
@@ -148,6 +149,28 @@ def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     assert "No image has been drawn yet." in page_of(run).text
 
 
+def test_costs_and_figures_of_one_stage_are_read_as_one(tmp_path: Path) -> None:
+    """A stage logs its cost and its figures in two lines of one key; after a resume the last value counts."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(
+        '{"round": 1, "stage": "reference", "step": 0, "seconds": 9.0, "count": 4}\n'
+        '{"round": 1, "stage": "reference", "step": 0, "already_preferred": 0.75}\n'
+        '{"round": 1, "stage": "reference", "step": 0, "seconds": 5.0}\n'
+        '{"stage": "train"}\n[1]\n{"round": 1, "stage": "train", "st'
+    )
+    assert read_log(path) == [
+        {"round": 1, "stage": "reference", "step": 0, "seconds": 5.0, "count": 4, "already_preferred": 0.75}
+    ]
+    assert read_log(tmp_path / "none") == []
+
+
+def test_the_share_that_the_reference_prefers_is_told(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", rounds=1)
+    with open(run.metrics, "a") as handle:
+        handle.write('{"round": 1, "stage": "reference", "step": 0, "already_preferred": 0.75}\n')
+    assert "the higher log-probability in 75 % of the pairs" in " ".join(page_of(run).text.split())
+
+
 def test_a_page_that_grows_too_large_shows_fewer_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(tmp_path / "run", rounds=1)
     whole = write_report(run).stat().st_size
@@ -157,7 +180,7 @@ def test_a_page_that_grows_too_large_shows_fewer_pairs(tmp_path: Path, monkeypat
 
 def test_many_rounds_share_the_room(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", rounds=1)
-    for number in range(2, 61):
+    for number in range(2, 31):
         make_round(run, number, shards_done=1)
     page = page_of(run, picture, LOOK)
     assert len(page.all("article")) <= 240

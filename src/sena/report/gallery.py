@@ -21,7 +21,7 @@ from sena.text import printable, unspaced
 OpenImage = Callable[[str], PIL.Image]
 SIDE = 240  # of a thumbnail; small pictures are shown as they are
 MOST_WORDS = 600  # comparing is quadratic
-MOST_CHARACTERS = 4000
+MOST_CHARACTERS = 2000
 _WORDS = re.compile(r"\s+|[^\W_]+|.", re.DOTALL)
 
 

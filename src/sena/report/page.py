@@ -12,7 +12,7 @@ from sena import files
 from sena.report import charts, words
 from sena.report.costs import costs
 from sena.report.gallery import Card, Pictures, cards
-from sena.report.read import RoundData, measured
+from sena.report.read import RoundData, measured, read_log
 from sena.runs.folder import RunFolder
 from sena.seeds import derive
 
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RoundPage:
-    """One round as the page shows it."""
+    """One round as the page shows it. `preferred`: the share of pairs that the reference ranks right untrained."""
 
     number: int
     complete: bool
@@ -50,6 +50,7 @@ class RoundPage:
     steps: list[Step]
     skipped: list[Lost]
     cards: list[Card]
+    preferred: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,9 @@ def build(
     most: int,
 ) -> dict[str, Any]:
     """Everything that the template names, with at most `most` pairs a round and as many rows a reason as fit that."""
-    from sena.runs.metrics import read_metrics
-
-    lines = read_metrics(run.metrics)
-    pages = [_round(each, pictures, reference, most) for each in rounds if each.number]
+    lines = read_log(run.metrics)
+    preferred = {line["round"]: line["already_preferred"] for line in lines if "already_preferred" in line}
+    pages = [_round(each, pictures, reference, most, preferred.get(each.number)) for each in rounds if each.number]
     story = words.tell(rounds)
     return {
         "name": run.path.resolve().name,
@@ -93,7 +93,13 @@ def build(
     }
 
 
-def _round(data: RoundData, pictures: Pictures, reference: Mapping[str, tuple[float, float]], most: int) -> RoundPage:
+def _round(
+    data: RoundData,
+    pictures: Pictures,
+    reference: Mapping[str, tuple[float, float]],
+    most: int,
+    preferred: float | None,
+) -> RoundPage:
     sampled = min(SAMPLED, most)
     return RoundPage(
         data.number,
@@ -102,6 +108,7 @@ def _round(data: RoundData, pictures: Pictures, reference: Mapping[str, tuple[fl
         _steps(data, sampled),
         _grouped(data.skipped, "draw", sampled),
         cards(data, most, pictures, reference),
+        preferred,
     )
 
 

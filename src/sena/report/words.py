@@ -39,6 +39,11 @@ CHANCE = (
     "chance alone, and another seed of the same run may end elsewhere."
 )
 
+OWN = (
+    "On your own pictures no truth is known, so nothing here is a score. Read the pairs below: is what was chosen "
+    "truer than what was rejected? Benchmarks are named under eval.benchmarks in the recipe."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -111,11 +116,8 @@ def tell(rounds: Sequence[RoundData]) -> Story:
 def _unmeasured(rounds: Sequence[RoundData]) -> Story:
     if any(each.folder.evidence.is_file() for each in rounds if each.number):
         return Story(
-            "unknown",
-            "Whether the model got better was not measured: the run has no benchmark.",
-            notes=("On your own pictures no truth is known, so nothing here is a score. Read the pairs below: is what "
-                   "was chosen truer than what was rejected? `eval.benchmarks` in the recipe names benchmarks.",),
-        )  # fmt: skip
+            "unknown", "Whether the model got better was not measured: the run has no benchmark.", notes=(OWN,)
+        )
     return Story("unknown", "Nothing has been measured yet.")
 
 
