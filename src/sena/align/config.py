@@ -53,8 +53,12 @@ class TrainConfig(Config):
     """How often every pair is seen in a round."""
     pairs_per_step: int = Field(default=128, ge=1)
     """Pairs an optimizer step at most; an image's pairs stay in one step."""
+    packing: Literal["tree", "plain"] = "tree"
+    """`tree` passes what an image's answers share through the model once; `plain` gives every answer its own row."""
+    batch_tokens: int = Field(default=8192, ge=1)
+    """With trees: tokens that go through the model together. Memory and speed, never the result beyond rounding."""
     pairs_per_batch: int = Field(default=2, ge=1)
-    """Pairs that go through the model together: memory and speed, never the result beyond rounding."""
+    """With plain rows: pairs that go through the model together, likewise."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients longer than this are shortened to it."""
     weight_decay: float = Field(default=0.0, ge=0)

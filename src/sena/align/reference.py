@@ -16,6 +16,7 @@ import torch
 from sena import files
 from sena.align import fingerprint, modes, plain
 from sena.align.steps import batches
+from sena.align.tree_forward import cut
 from sena.errors import NonFiniteError, RunFolderError
 from sena.models.vlm import VLM
 from sena.records import Pair
@@ -105,14 +106,14 @@ def _claim(folder: Path, key: dict[str, str]) -> None:
 def _score(
     vlm: VLM, part: Sequence[Pair], open_image: plain.OpenImage, size: int, forward: plain.Forward
 ) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for batch in batches(part, size):
-        found = forward(vlm, plain.encode_pairs(vlm, batch, open_image))
-        columns = torch.stack([column.double() for column in found]).T.tolist()
-        rows += [
-            {"id": pair.id, **Reference(chosen, rejected, int(first), int(second))._asdict()}
-            for pair, (chosen, rejected, first, second) in zip(batch, columns, strict=True)
-        ]
+    encoded = plain.encode_pairs(vlm, part, open_image)
+    found: dict[str, Reference] = {}
+    for numbers in cut(forward, encoded, size):
+        scores = forward(vlm, [encoded[number] for number in numbers])
+        columns = torch.stack([column.double() for column in scores]).T.tolist()
+        for number, (chosen, rejected, first, second) in zip(numbers, columns, strict=True):
+            found[part[number].id] = Reference(chosen, rejected, int(first), int(second))
+    rows = [{"id": pair.id, **found[pair.id]._asdict()} for pair in part]
     bad = [row["id"] for row in rows if not _is_finite(row)]
     if bad:
         raise NonFiniteError(f"The reference gives no finite log-probability to {', '.join(bad)}: drop these pairs")

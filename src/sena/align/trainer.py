@@ -19,13 +19,16 @@ from sena.align.config import AlignSettings
 from sena.align.metrics import StepMetrics
 from sena.align.optimizer import AdamW, clip_scale
 from sena.align.reference import Reference
+from sena.align.tree_forward import cut
 from sena.errors import NonFiniteError, SenaError
 from sena.models.vlm import VLM
 from sena.records import Pair
 
 LARGEST_FIRST_MARGIN = {torch.float32: 0.01, torch.float64: 0.01}
 """Mean size, in nats, of the first step's margins that is still rounding; 1 nat in the low precisions."""
-NO_NUMBER_FOR_RESULTS = {"train": {"pairs_per_batch", "save_every", "gradient_checkpointing"}}
+NO_NUMBER_FOR_RESULTS = {
+    "train": {"packing", "batch_tokens", "pairs_per_batch", "save_every", "gradient_checkpointing"}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,11 @@ def _take(job: _Job, step: steps.Step) -> StepMetrics:
     number, optimizer, config = job.optimizer.steps, job.optimizer, job.settings.train
     described = sum(pair.kind == "description" for pair in step)
     divisor = losses.content_divisor(len(step), described, job.settings.alignment.mean)
-    batches = steps.batches(step, config.pairs_per_batch)
-    rows = torch.cat([_accumulate(job, batch, len(step), divisor) for batch in batches]).cpu()
+    encoded = plain.encode_pairs(job.vlm, step, job.data.open_image)
+    batches = cut(job.forward, encoded, config.pairs_per_batch)
+    parts = [_accumulate(job, [encoded[n] for n in batch], len(step), divisor) for batch in batches]
+    order = torch.tensor([number for batch in batches for number in batch]).argsort()
+    rows = torch.cat(parts).cpu()[order]
     _check_finite(step, rows)
     if number == 0:
         _check_first(job, rows)
@@ -148,11 +154,11 @@ def _take(job: _Job, step: steps.Step) -> StepMetrics:
     )
 
 
-def _accumulate(job: _Job, batch: Sequence[Pair], pairs: int, divisor: int) -> torch.Tensor:
+def _accumulate(job: _Job, batch: Sequence[plain.Encoded], pairs: int, divisor: int) -> torch.Tensor:
     """Add the batch's share of the step's gradient. Returns its metrics [P, 8]."""
-    found = job.forward(job.vlm, plain.encode_pairs(job.vlm, batch, job.data.open_image))
-    stored = torch.tensor([job.data.reference[pair.id][:2] for pair in batch], device=found.chosen.device)
-    flags = torch.tensor([pair.kind == "description" for pair in batch], device=found.chosen.device)
+    found = job.forward(job.vlm, batch)
+    stored = torch.tensor([job.data.reference[each.pair.id][:2] for each in batch], device=found.chosen.device)
+    flags = torch.tensor([each.pair.kind == "description" for each in batch], device=found.chosen.device)
     preference = losses.dpo(found.chosen, found.rejected, stored[:, 0], stored[:, 1], job.settings.dpo.beta)
     content = losses.content(found.chosen, found.chosen_tokens, flags)
     loss = preference.losses.sum() / pairs + job.settings.alignment.weight * content.sum() / divisor

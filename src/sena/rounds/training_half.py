@@ -11,6 +11,7 @@ from sena.align import checkpoint
 from sena.align import reference as references
 from sena.align.metrics import StepMetrics
 from sena.align.reference import Reference
+from sena.align.selftest import choose_forward
 from sena.align.trainer import Preferences, Summary, train
 from sena.engines.base import OpenImage
 from sena.models.load import save
@@ -28,14 +29,15 @@ def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str
     folder = job.round(number)
     if folder.training.is_file():
         return references.read(folder.reference)
-    vlm = job.load_model(number - 1)
+    vlm, settings = job.load_model(number - 1), job.recipe.train
     with job.timed(number, "reference", len(pairs)) as task:
 
         def told(done: int, total: int) -> None:
             task.advance(done - task.done)
 
+        forward = choose_forward(vlm, settings, pairs, _open(job, folder), job.say)
         found = references.compute(
-            vlm, pairs, _open(job, folder), folder.reference, job.recipe.train.pairs_per_batch, on_part=told
+            vlm, pairs, _open(job, folder), folder.reference, settings.pairs_per_batch, forward, told
         )
     share = references.share_preferred(found)
     job.say(f"  the reference already prefers the chosen answer in {share:.0%} of the pairs")
@@ -59,7 +61,8 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
             task.advance(1, f"loss {step.loss:.3f} margin {step.rewards_margins:+.3f}")
             job.metrics.log(number, "train", step.named(), step.step)
 
-        policy, summary = train(vlm, data, job.recipe.align(), seed, folder.checkpoints, told)
+        forward = choose_forward(vlm, job.recipe.train, pairs, data.open_image)
+        policy, summary = train(vlm, data, job.recipe.align(), seed, folder.checkpoints, told, forward)
     _store(job, folder, policy, summary, len(pairs))
     return folder.model
 
