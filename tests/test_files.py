@@ -21,7 +21,7 @@ def test_old_file_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(SenaError, match="No space left on the disk of .*a.json: free some"):
+    with pytest.raises(SenaError, match=r"No space left on the disk of .*a\.json: free some"):
         files.write_json(path, {"a": 2})
     assert files.read_json(path) == {"a": [1, 2], "b": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]

@@ -1,4 +1,4 @@
-"""What goes wrong by the user's hand. The CLI prints these as one sentence and exits with 2; all else is a bug of ours."""
+"""What goes wrong by the user's hand. The CLI prints these as one sentence and exits with 2; all else is our bug."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from sena import files
 from sena.errors import SenaError
 from sena.report import write
 from sena.report.picture import metrics_picture
-from sena.report.read import read_log
 from sena.report.write import write_report
 from sena.runs.folder import create_run
+from sena.runs.metrics import read_metrics
 from tests.report.make import LOOK, image, make_round, make_run, pairs, picture, row
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "source"}
@@ -158,10 +158,10 @@ def test_costs_and_figures_of_one_stage_are_read_as_one(tmp_path: Path) -> None:
         '{"round": 1, "stage": "reference", "step": 0, "seconds": 5.0}\n'
         '{"stage": "train"}\n[1]\n{"round": 1, "stage": "train", "st'
     )
-    assert read_log(path) == [
+    assert read_metrics(path) == [
         {"round": 1, "stage": "reference", "step": 0, "seconds": 5.0, "count": 4, "already_preferred": 0.75}
     ]
-    assert read_log(tmp_path / "none") == []
+    assert read_metrics(tmp_path / "none") == []
 
 
 def test_the_share_that_the_reference_prefers_is_told(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
         (path / "half").write_text("x")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(SenaError, match="No space left on the disk of .*model"):
+    with pytest.raises(SenaError, match=r"No space left on the disk of .*model"):
         folder.make_folder(tmp_path / "model", fail)
     assert list(tmp_path.iterdir()) == []
     folder.make_folder(tmp_path / "model", lambda path: files.write_text(path / "a", "1"))

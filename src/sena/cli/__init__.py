@@ -1,4 +1,4 @@
-"""The command line: each verb parses, calls one public function and prints. Imports of weight happen inside the verbs."""
+"""The command line: each verb parses, calls one public function and prints. Heavy imports stay inside."""
 
 from sena.cli.main import app, main
 

@@ -18,7 +18,7 @@ def list_recipes() -> None:
     from sena.recipes import load
 
     for name in load.shipped():
-        print(f"{name:20} {_about(load.path_of(name))}")
+        print(f"{name:20} {load.about(name)}")
     print("\nTo read one: sena recipes show demo        To change one: sena recipes cp demo my.yaml")
 
 
@@ -96,9 +96,3 @@ def env() -> None:
             print(f"  {name} is not installed")
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     print(f"GPUs: {', '.join(gpus) or 'none'}; CPU threads: {torch.get_num_threads()} of {os.cpu_count()}")
-
-
-def _about(path: Path) -> str:
-    """The comment at the head of a recipe file."""
-    first = path.read_text().splitlines()[:1]
-    return first[0].removeprefix("#").strip() if first and first[0].startswith("#") else ""

@@ -11,6 +11,8 @@ import typer
 from sena.cli import look, run
 from sena.errors import SenaError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="sena",
     help="A vision-language model aligns itself, from nothing but unlabelled images.",
@@ -41,10 +43,10 @@ def run_program(arguments: list[str], debug: bool = False) -> int:
     """The exit code. A traceback is printed only with `--debug`, and for faults that are ours."""
     try:
         result = app(arguments, standalone_mode=False)
+        if result == INTERRUPTED:  # what typer makes of Ctrl-C
+            return _stopped()
         return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
-        return _stopped()
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return _stopped()
     except click.ClickException as error:
         error.show()
@@ -67,4 +69,4 @@ def run_program(arguments: list[str], debug: bool = False) -> int:
 
 def _stopped() -> int:
     print("\nStopped. What was done is kept: type the same command to go on.", file=sys.stderr)
-    return 130
+    return INTERRUPTED

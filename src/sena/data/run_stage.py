@@ -1,4 +1,4 @@
-"""Takes rows through one stage: ask about all of them at once, sort what comes back, ask again where a stage wants it."""
+"""Takes rows through one stage: ask about all at once, sort what comes back, ask again where needed."""
 
 from __future__ import annotations
 

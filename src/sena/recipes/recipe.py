@@ -11,6 +11,7 @@ from pydantic import Field
 from sena.align.config import AlignmentConfig, AlignSettings, DpoConfig, LoraConfig, TrainConfig
 from sena.config import Config
 from sena.engines.base import EngineConfig
+from sena.errors import RecipeError
 from sena.evals.base import EvalConfig
 from sena.images.config import ImagesConfig
 from sena.models.config import ModelConfig
@@ -95,8 +96,10 @@ def load_recipe(
         flags.append(("run.rounds", rounds, f"--rounds {rounds}"))
     if limit is not None:
         flags.append(("run.images_per_round", limit, f"--limit {limit}"))
-    overrides = [load.Override(*flag) for flag in flags]
-    return load.load(Recipe, name, [*overrides, *settings])[0]
+    data, origins = load.read(name, [*(load.Override(*flag) for flag in flags), *settings])
+    if "images" not in data:
+        raise RecipeError(f"The recipe {name} names no pictures: give --images FOLDER, or write images.sources")
+    return load.validate(Recipe, data, origins)
 
 
 def _source(images: str) -> dict[str, str]:

@@ -12,8 +12,9 @@ from sena import files
 from sena.report import charts, words
 from sena.report.costs import costs
 from sena.report.gallery import Card, Pictures, cards
-from sena.report.read import RoundData, measured, read_log
+from sena.report.read import RoundData, measured
 from sena.runs.folder import RunFolder
+from sena.runs.metrics import read_metrics
 from sena.seeds import derive
 
 BEFORE_QUESTIONS = ("open", "question", "check")
@@ -72,7 +73,7 @@ def build(
     most: int,
 ) -> dict[str, Any]:
     """Everything that the template names, with at most `most` pairs a round and as many rows a reason as fit that."""
-    lines = read_log(run.metrics)
+    lines = read_metrics(run.metrics)
     preferred = {line["round"]: line["already_preferred"] for line in lines if "already_preferred" in line}
     pages = [_round(each, pictures, reference, most, preferred.get(each.number)) for each in rounds if each.number]
     story = words.tell(rounds)

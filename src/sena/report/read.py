@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -109,22 +108,6 @@ def _flat(benchmarks: dict[str, Any], part: str) -> dict[str, Figure]:
 def measured(rounds: Iterable[RoundData]) -> list[RoundData]:
     """The rounds with metrics."""
     return [each for each in rounds if each.metrics]
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl, those of one (round, stage, step) as one: a stage's cost and its figures come in two.
-
-    Of a field that was logged twice, as after a resume, the last value counts. What is no such line is left out.
-    """
-    merged: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
-    for text in path.read_text(errors="replace").splitlines() if path.is_file() else []:
-        try:
-            line = json.loads(text)
-            key = line["round"], line["stage"], line["step"]
-        except (json.JSONDecodeError, KeyError, TypeError):
-            continue
-        merged.setdefault(key, {}).update(line)
-    return list(merged.values())
 
 
 def _read(path: Path, kind: type) -> list[Any]:

@@ -11,21 +11,12 @@ from sena import files
 from sena.engines.local import LocalEngine
 from sena.evals.base import Benchmark, run_benchmark
 from sena.recipes import names
+from sena.report.words import verdict
 from sena.rounds.job import Job
 
-# Where less is better, an arrow down is good news. Everything else is better when it grows, or just is (None).
-BETTER = {"chair_i": -1, "chair_s": -1, "wrong_mentions": -1, "length": 0, "yes_ratio": 0, "true_mentions": 0}
-SHOWN = (
-    "chair_i",
-    "chair_s",
-    "coverage",
-    "attribute",
-    "pope_random",
-    "pope_popular",
-    "pope_adversarial",
-    "vqa",
-    "length",
-)
+POPE = ("pope_random", "pope_popular", "pope_adversarial")
+SHOWN = ("chair_i", "chair_s", "coverage", "attribute", *POPE, "vqa", "length")
+COLOURS = {"better": "green", "worse": "red", "changed": "default"}
 
 
 def judge(job: Job, number: int) -> dict[str, Any]:
@@ -80,9 +71,7 @@ def table(title: str, figures: dict[str, Any]) -> Table:
 def _difference(name: str, change: dict[str, float]) -> str:
     """An arrow where the interval leaves zero out, green where that is good."""
     text = f"{change['value']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
-    if change["low"] <= 0 <= change["high"]:
+    judged = verdict(name, change)
+    if judged == "same":
         return f"{text} ="
-    arrow = "↑" if change["value"] > 0 else "↓"
-    sign = BETTER.get(name, 1) * (1 if change["value"] > 0 else -1)
-    colour = {1: "green", -1: "red", 0: "default"}[sign]
-    return f"[{colour}]{text} {arrow}[/]"
+    return f"[{COLOURS[judged]}]{text} {'↑' if change['value'] > 0 else '↓'}[/]"

@@ -122,9 +122,9 @@ def open_run(path: Path) -> RunFolder:
 def create_run(path: Path, recipe_text: str, manifest: dict[str, Any]) -> RunFolder:
     """A new run folder, its manifest written last. Raises RunFolderError when `path` holds something else."""
     run = RunFolder(path)
-    if path.is_file() or (path.is_dir() and any(entry.name != ".lock" for entry in path.iterdir())):
-        if not run.recipe.is_file():
-            raise RunFolderError(f"{path} holds other files: choose an empty or new folder for --out")
+    is_taken = path.is_file() or (path.is_dir() and any(entry.name != ".lock" for entry in path.iterdir()))
+    if is_taken and not run.recipe.is_file():
+        raise RunFolderError(f"{path} holds other files: choose an empty or new folder for --out")
     files.write_text(run.recipe, recipe_text)
     files.write_json(run.manifest, {"schema": SCHEMA, **manifest})
     return run

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Metrics:
-    """Appends; a reader takes the last line of each (round, stage, step), since a resumed run repeats a few."""
+    """Appends; a reader merges the lines of a (round, stage, step), since a resumed run repeats a few."""
 
     def __init__(self, path: Path, events: Path | None = None) -> None:
         self.path = path
@@ -37,16 +37,19 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole lines, the last of each (round, stage, step) only. A line cut short by a kill is left out."""
-    last: dict[tuple[int, str, int], dict[str, Any]] = {}
-    if path.is_file():
-        for text in path.read_text(errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue
-            last[line["round"], line["stage"], line["step"]] = line
-    return list(last.values())
+    """The lines of metrics.jsonl, those of one (round, stage, step) as one: a stage's cost and its figures come in two.
+
+    Of a field that was logged twice, as after a resume, the last value counts. What is no such line is left out.
+    """
+    merged: dict[tuple[Any, Any, Any], dict[str, Any]] = {}
+    for text in path.read_text(errors="replace").splitlines() if path.is_file() else []:
+        try:
+            line = json.loads(text)
+            key = line["round"], line["stage"], line["step"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+        merged.setdefault(key, {}).update(line)
+    return list(merged.values())
 
 
 def round_seconds(seconds: float) -> float:
