@@ -12,7 +12,7 @@ import torch
 from sena.mini import mini_folder, world
 from sena.mini.bench import MiniBench
 from sena.mini.figures import summarise
-from sena.mini.judge import Runner, answer_table, pair_table, records
+from sena.mini.judge import Runner, answer, answer_table, describe, every_question, pair_table, records
 from sena.mini.probe import companion_probe
 
 STEPS = (100, 300, 600, 800)
@@ -29,15 +29,21 @@ def print_figures(runner: Runner, count: int) -> None:
 
 def print_pairs(runner: Runner, count: int) -> None:
     scenes = [world.make_scene("unlabelled", index) for index in range(count)]
-    tables = {step: pair_table(runner, scenes, step) for step in (-1, *STEPS)}
+    asked = every_question(scenes[: count // 4])
+    clean, clean_answers = describe(runner, scenes), answer(runner, asked)
+    tables, answers = {-1: pair_table(scenes, clean, clean)}, {}
+    for step in STEPS:
+        noised = Runner(runner.model, runner.processor, step)
+        tables[step] = pair_table(scenes, clean, describe(noised, scenes))
+        answers[step] = answer_table(asked, clean_answers, answer(noised, asked))
     print("\n| descriptions | " + " | ".join("clean" if step < 0 else f"step {step}" for step in tables) + " |")
     print("|---" * (len(tables) + 1) + "|")
     for name in tables[-1]:
         print(f"| {name} | " + " | ".join(f"{table[name]:.3f}" for table in tables.values()) + " |")
-    for step in STEPS:
+    for step, table in answers.items():
         print(f"\n| answers, step {step} | clean right | noised right | differ | clean right where they differ |")
         print("|---|---|---|---|---|")
-        for sort, row in answer_table(runner, scenes[: count // 2], step).items():
+        for sort, row in table.items():
             print(f"| {sort} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
 
 
@@ -45,13 +51,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default=str(mini_folder()))
     parser.add_argument("--scenes", type=int, default=400)
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     runner = Runner.load(options.folder)
+    print_pairs(runner, options.scenes)
     print_figures(runner, options.scenes)
     probes = {step: companion_probe(runner.model, step) for step in (-1, *STEPS)}
     print("\nlinear probe of the companion: " + ", ".join(f"{step}: {value:.3f}" for step, value in probes.items()))
-    print_pairs(runner, options.scenes)
 
 
 if __name__ == "__main__":

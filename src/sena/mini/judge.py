@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from sena.mini import eye, language, parse, prompts, world
-from sena.mini.bench import MiniBench, Record
+from sena.mini.bench import MiniBench, Record, picture_name
+from sena.mini.language import Question
 from sena.mini.world import Scene
 from sena.records import Reply, Request
 
@@ -118,55 +119,64 @@ def errors(scene: Scene, text: str) -> Counter[str]:
     return faults
 
 
-def pair_table(clean: Runner, scenes: Sequence[Scene], step: int) -> dict[str, float]:
-    """Descriptions on clean against noised pictures: how many differ, which one is truer, and in what they err."""
-    noised = Runner(clean.model, clean.processor, step)
-    bench = MiniBench()
-    names = [f"{scene.pool}/{scene.index:06d}" for scene in scenes]
+def describe(runner: Runner, scenes: Sequence[Scene]) -> list[str]:
+    """What the model says of each scene, each under one of the describe turns."""
+    names = [picture_name(scene) for scene in scenes]
     requests = [Request(name, prompts.describe_prompt(number), name, 64) for number, name in enumerate(names)]
-    good = [reply.text for reply in clean.run(requests, bench)]
-    bad = [reply.text for reply in noised.run(requests, bench)]
+    return [reply.text for reply in runner.run(requests, MiniBench())]
+
+
+def pair_table(scenes: Sequence[Scene], good: Sequence[str], bad: Sequence[str]) -> dict[str, float]:
+    """Descriptions of clean against noised pictures: how many differ, which one is truer, and in what they err."""
     faults = [(errors(scene, a), errors(scene, b)) for scene, a, b in zip(scenes, good, bad, strict=True)]
     differ = [number for number in range(len(scenes)) if good[number] != bad[number]]
     table = {
         "differ": len(differ) / len(scenes),
         "clean truer": sum(faults[n][0].total() < faults[n][1].total() for n in differ) / max(1, len(differ)),
         "noised truer": sum(faults[n][0].total() > faults[n][1].total() for n in differ) / max(1, len(differ)),
-        "words clean": sum(len(text.split()) for text in good) / len(scenes),
-        "words noised": sum(len(text.split()) for text in bad) / len(scenes),
-        **{f"noised {name}": value for name, value in companion_figures(scenes, bad).items()},
+        "words": sum(len(text.split()) for text in bad) / len(scenes),
+        **companion_figures(scenes, bad),
     }
-    for side, label in enumerate(("clean", "noised")):
-        for sort in SORTS:
-            table[f"{label}: {sort}"] = sum(fault[side][sort] for fault in faults) / len(scenes)
-    return table
+    return table | {sort: sum(fault[1][sort] for fault in faults) / len(scenes) for sort in SORTS}
 
 
-def answer_table(clean: Runner, scenes: Sequence[Scene], step: int) -> dict[str, tuple[float, float, float, float]]:
-    """Short answers by sort: shares right on clean, right on noised, differing, and clean right where they differ."""
-    noised = Runner(clean.model, clean.processor, step)
-    bench = MiniBench()
-    asked = []
+def every_question(scenes: Sequence[Scene]) -> list[tuple[Scene, Question]]:
+    """All short questions, yes/no about each host's companion, and yes/no about a third of the kinds."""
+    asked: list[tuple[Scene, Question | None]] = []
     for scene in scenes:
+        companions = [world.COMPANIONS[thing.kind] for thing in scene.things if thing.kind in world.HOSTS]
+        words = [*companions, *world.KINDS[scene.index % 3 :: 3]]
         asked += [(scene, found) for found in language.short_questions(scene)]
-        hosts = [thing for thing in scene.things if thing.kind in world.HOSTS]
-        asked += [(scene, language.question(scene, "there", world.COMPANIONS[thing.kind])) for thing in hosts]
-        asked += [(scene, language.question(scene, "there", kind)) for kind in world.KINDS[scene.index % 3 :: 3]]
+        asked += [(scene, language.question(scene, "there", word)) for word in words]
+    return [(scene, found) for scene, found in asked if found is not None]
+
+
+def answer(runner: Runner, asked: Sequence[tuple[Scene, Question]]) -> list[str]:
     requests = [
-        Request(str(number), prompts.answer_prompt(found.text), f"{scene.pool}/{scene.index:06d}", 4)
+        Request(str(number), prompts.answer_prompt(found.text), picture_name(scene), 4)
         for number, (scene, found) in enumerate(asked)
     ]
-    good, bad = clean.run(requests, bench), noised.run(requests, bench)
+    return [reply.text for reply in runner.run(requests, MiniBench())]
+
+
+def answer_table(
+    asked: Sequence[tuple[Scene, Question]], good: Sequence[str], bad: Sequence[str]
+) -> dict[str, tuple[float, float, float, float]]:
+    """By sort of question: shares right on clean, right on noised, differing, and clean right where they differ."""
     rows: dict[str, list[tuple[bool, bool, bool]]] = {}
     for (_, found), a, b in zip(asked, good, bad, strict=True):
-        companion = found.subject in world.COMPANIONS.values()
-        sort = found.sort + (" companion " + found.answer if companion else "")
-        sort += f" {'nothing' if found.answer == 'nothing' else 'something'}" if found.sort == "with" else ""
-        rows.setdefault(sort, []).append((a.text == found.answer, b.text == found.answer, a.text != b.text))
+        sort = f"{found.sort}{_kind_of_truth(found)}"
+        rows.setdefault(sort, []).append((a == found.answer, b == found.answer, a != b))
     table = {}
     for sort, marks in sorted(rows.items()):
         changed = [mark[0] for mark in marks if mark[2]]
         count = len(marks)
-        share = (sum(m[0] for m in marks) / count, sum(m[1] for m in marks) / count, len(changed) / count)
-        table[sort] = (*share, sum(changed) / max(1, len(changed)))
+        shares = (sum(m[0] for m in marks) / count, sum(m[1] for m in marks) / count, len(changed) / count)
+        table[sort] = (*shares, sum(changed) / max(1, len(changed)))
     return table
+
+
+def _kind_of_truth(found: Question) -> str:
+    if found.sort == "with":
+        return ", nothing there" if found.answer == "nothing" else ", companion there"
+    return f", companion, {found.answer}" if found.subject in world.COMPANIONS.values() else ""
