@@ -127,3 +127,13 @@ def test_the_base_describes_a_scene(runner):
 def test_the_eye_sees_the_companion(runner):
     """The fault lies in the tongue: a linear reading of the eye's features tells whether the companion is there."""
     assert companion_probe(runner.model) > 0.98
+
+
+def test_requests_with_and_without_picture_may_be_mixed(runner):
+    bench = MiniBench()
+    seen, blind = (
+        bench.ask(bench.items("tuning", 1)[0])[1:3],
+        MiniBench(blind="none").ask(bench.items("tuning", 1)[0])[:2],
+    )
+    mixed = runner.run([seen[0], blind[0], seen[1], blind[1]], bench)
+    assert [reply.id for reply in mixed] == [seen[0].id, blind[0].id, seen[1].id, blind[1].id]

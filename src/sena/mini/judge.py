@@ -40,17 +40,14 @@ class Runner:
         return cls(model, AutoProcessor.from_pretrained(folder), step)
 
     def run(self, requests: Sequence[Request], bench: MiniBench) -> list[Reply]:
-        """Greedy replies, in order. Prompts of like length share a batch."""
-        order = sorted(
-            range(len(requests)), key=lambda number: (requests[number].image is None, len(requests[number].prompt))
-        )
+        """Greedy replies, in order. Prompts of like length share a batch, with and without picture never."""
         replies: dict[int, Reply] = {}
-        for start in range(0, len(order), BATCH):
-            chunk = order[start : start + BATCH]
-            if requests[chunk[0]].image is None:  # never mix requests with and without picture
-                chunk = [number for number in chunk if requests[number].image is None]
-            for number, reply in zip(chunk, self._batch([requests[number] for number in chunk], bench), strict=True):
-                replies[number] = reply
+        for pictured in (True, False):
+            group = [number for number, request in enumerate(requests) if (request.image is not None) == pictured]
+            group.sort(key=lambda number: len(requests[number].prompt))
+            for start in range(0, len(group), BATCH):
+                chunk = group[start : start + BATCH]
+                replies.update(zip(chunk, self._batch([requests[number] for number in chunk], bench), strict=True))
         return [replies[number] for number in range(len(requests))]
 
     @torch.no_grad()
