@@ -18,7 +18,7 @@ _PUBLIC = {
     "check": "sena.checks",
     "load_recipe": "sena.recipes.recipe",
 }
-__all__ = ["__version__", *sorted(_PUBLIC)]
+__all__ = ["__version__", "ask", "check", "evaluate", "evolve", "load_recipe", "pairs", "report"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

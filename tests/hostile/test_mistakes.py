@@ -17,7 +17,7 @@ from PIL import Image
 from sena.cli.main import run_program
 from sena.runs.folder import locked
 
-SMALL = ("--rounds", "1", "--limit", "4", "--set", "eval.count=4")
+SMALL = ("--rounds", "1", "--limit", "4", "--set", "eval.count=4", "--set", "engine.threads=1")
 
 
 @pytest.fixture

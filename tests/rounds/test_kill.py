@@ -2,66 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.rounds import kills
+
 SETTINGS = (
-    "--rounds", "2", "--limit", "24", "--set", "engine.shard=8", "--set", "engine.window=8", "--set", "eval.count=12",
-    "--set", "train.pairs_per_step=6", "--set", "train.save_every=1", "--set", "engine.threads=1",
+    "evolve", "demo", "--rounds", "2", "--limit", "24", "--set", "engine.shard=8", "--set", "engine.window=8",
+    "--set", "eval.count=12", "--set", "train.pairs_per_step=6", "--set", "train.save_every=1",
+    "--set", "engine.threads=1",
 )  # fmt: skip
-
-
-def command(out: Path) -> list[str]:
-    return [sys.executable, "-c", "from sena.cli import main; main()", "evolve", "demo", *SETTINGS, "--out", str(out)]
-
-
-def finish(out: Path) -> str:
-    done = subprocess.run(command(out), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def kill_when(out: Path, moment: Callable[[Path], bool]) -> bool:
-    """Start the run and SIGKILL it as soon as `moment` is seen. False when it was over before."""
-    process = subprocess.Popen(command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while process.poll() is None:
-            if moment(out):
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
-                return True
-            time.sleep(0.002)
-    finally:
-        process.kill()
-        process.wait()
-    return False
-
-
-def results(run: Path) -> dict[str, bytes]:
-    """Every file of every round: tables, raw replies, references, weights, evidence."""
-    found = {}
-    for path in sorted(run.glob("round-*/**/*")):
-        if path.is_file():
-            found[str(path.relative_to(run))] = path.read_bytes()
-    return found
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("kill") / "whole"
-    finish(out)
+    kills.finish(SETTINGS, out)
     return out
 
 
 @pytest.mark.slow
-def test_three_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
+def test_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
     """In the data half, between two tables of a shard, and in the training; then in the second round's data half."""
     out = tmp_path / "killed"
     moments: list[Callable[[Path], bool]] = [
@@ -70,20 +33,16 @@ def test_three_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
         lambda run: any((run / "round-1/checkpoints").glob("*")),
         lambda run: (run / "round-2/shards/00000/manifest.json").exists(),
     ]
-    killed = [kill_when(out, moment) for moment in moments]
+    killed = [kills.kill_when(SETTINGS, out, moment) for moment in moments]
     assert sum(killed) >= 3, killed
-    said = finish(out)
-    assert "Going on with the run" in said
-    before, after = results(undisturbed), results(out)
-    assert before.keys() == after.keys()
-    assert [name for name in before if before[name] != after[name]] == []
+    assert "Going on with the run" in kills.finish(SETTINGS, out)
+    assert kills.differences(undisturbed, out) == []
 
 
 @pytest.mark.slow
 def test_a_finished_run_does_nothing_and_says_so(undisturbed: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
-    said = finish(undisturbed)
-    assert "This run is finished, nothing is left to do" in said
+    assert "This run is finished, nothing is left to do" in kills.finish(SETTINGS, undisturbed)
     changed = {path.name for path, when in before.items() if path.stat().st_mtime_ns != when}
     assert changed <= {"log.txt", ".lock"}
 

@@ -14,22 +14,26 @@ class Metrics:
 
     def __init__(self, path: Path, events: Path | None = None) -> None:
         self.path = path
+        self._events = events
         self._writer: Any = None
-        if events is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(events))
 
     def log(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
         """One line, and one scalar for each number."""
         line = {"round": round, "stage": stage, "step": step, "time": round_seconds(time.time()), **values}
         with open(self.path, "a") as handle:
             handle.write(json.dumps(line, ensure_ascii=False) + "\n")
-        if self._writer is not None:
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    self._writer.add_scalar(f"round-{round}/{stage}/{name}", value, step)
-            self._writer.flush()
+        if self._events is not None:
+            self._tell_tensorboard(f"round-{round}/{stage}", values, step)
+
+    def _tell_tensorboard(self, prefix: str, values: Mapping[str, float | int | str], step: int) -> None:
+        if self._writer is None:  # opened late: a finished run that is looked at again leaves no empty file of events
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._events))
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                self._writer.add_scalar(f"{prefix}/{name}", value, step)
+        self._writer.flush()
 
     def close(self) -> None:
         if self._writer is not None:
