@@ -133,7 +133,7 @@ def test_blind_runs_ask_the_same_questions_without_the_picture():
     seen, blind, grey = MiniBench().ask(item), MiniBench(blind="none").ask(item), MiniBench(blind="grey").ask(item)
     assert [request.prompt for request in seen[1:]] == [request.prompt for request in blind]
     assert {request.image for request in blind} == {None}
-    assert MiniBench().open_image(grey[0].image).size == (48, 48)
+    assert MiniBench().open_image(str(grey[0].image)).size == (48, 48)
 
 
 def test_records_survive_json():

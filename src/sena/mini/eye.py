@@ -9,6 +9,7 @@ Shapes: B pictures, C = 9 cells, D features.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,13 +62,13 @@ def noise_steps(count: int, share: float, generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand(count, generator=generator) < share, steps, torch.full_like(steps, -1))
 
 
-def features(tower: nn.Module, pixels: Tensor) -> Tensor:
+def features(tower: Any, pixels: Tensor) -> Tensor:
     """What the language side gets to see: the last hidden states without the class token, [B, C, D]."""
     return tower(pixel_values=pixels).last_hidden_state[:, 1:]
 
 
 def train_eye(
-    tower: nn.Module,
+    tower: Any,
     pictures: np.ndarray,
     labels: np.ndarray,
     *,
@@ -104,9 +105,7 @@ def train_eye(
 
 
 @torch.no_grad()
-def read_eye(
-    tower: nn.Module, heads: CellHeads, pictures: np.ndarray, labels: np.ndarray, step: int
-) -> dict[str, float]:
+def read_eye(tower: Any, heads: CellHeads, pictures: np.ndarray, labels: np.ndarray, step: int) -> dict[str, float]:
     """Accuracy of kind and colour (cells with a thing) and of the companion's presence (cells with a host)."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.from_numpy(build.normalise(pictures))

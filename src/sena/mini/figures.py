@@ -24,7 +24,7 @@ def sums(records: Sequence[Record]) -> Sums:
     wrong = [sum(not true for _, true, _ in record.mentions) for record in records]
     right = [sum(true for _, true, _ in record.mentions) for record in records]
     described = [float(record.length > 0) for record in records]
-    table: dict[str, tuple[list[float], list[float]]] = {
+    table: dict[str, tuple[Sequence[float], Sequence[float]]] = {
         "chair_i": (wrong, [a + b for a, b in zip(wrong, right, strict=True)]),
         "chair_s": ([float(count > 0) for count in wrong], one),
         "coverage": ([record.covered for record in records], [record.truths for record in records]),

@@ -16,7 +16,7 @@ from sena.mini import build, eye, world
 TRAINED_ON, TRIED_ON = 1200, 600
 
 
-def host_cells(tower: nn.Module, first: int, count: int, step: int) -> tuple[Tensor, Tensor]:
+def host_cells(tower: Any, first: int, count: int, step: int) -> tuple[Tensor, Tensor]:
     """Features [H, D] of all host cells of some tuning scenes, and whether the companion is there, float [H].
 
     Companions stand there half of the time here, so that guessing is worth one half.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from sena.mini import world
 
@@ -21,26 +22,26 @@ def parse_name(name: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-@dataclass(frozen=True, slots=True)
 class Names(Sequence[str]):
     """The names of a pool's pictures, made when asked for."""
 
-    pool: str
-    count: int
+    def __init__(self, pool: str, size: int) -> None:
+        self.pool, self.size = pool, size
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
-    def __getitem__(self, key):  # type: ignore[no-untyped-def]
-        if isinstance(key, slice):
-            return [self[number] for number in range(*key.indices(self.count))]
-        number = key + self.count if key < 0 else key
-        if not 0 <= number < self.count:
-            raise IndexError(key)
-        return f"{self.pool}/{number:06d}.png"
+    @overload
+    def __getitem__(self, key: int) -> str: ...
 
-    def __iter__(self) -> Iterator[str]:
-        return (self[number] for number in range(self.count))
+    @overload
+    def __getitem__(self, key: slice) -> list[str]: ...
+
+    def __getitem__(self, key: int | slice) -> str | list[str]:
+        numbers = range(self.size)[key]
+        if isinstance(numbers, int):
+            return f"{self.pool}/{numbers:06d}.png"
+        return [f"{self.pool}/{number:06d}.png" for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)
