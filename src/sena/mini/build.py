@@ -95,7 +95,7 @@ def make_model(seed: int) -> LlavaForConditionalGeneration:
     config = LlavaConfig(
         vision_config=eye, text_config=tongue, image_token_index=words.index("<image>"), projector_hidden_act="gelu",
         vision_feature_select_strategy="default", vision_feature_layer=-1, image_seq_length=9,
-        tie_word_embeddings=False, pad_token_id=words.index("<pad>"),
+        tie_word_embeddings=False, pad_token_id=words.index("<pad>"),  # pyright: ignore[reportCallIssue]
     )  # fmt: skip
     model = LlavaForConditionalGeneration(config).float()
     settings = model.generation_config
