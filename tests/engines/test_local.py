@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from typing import Any, Literal
 
 import pytest
 import torch
 from PIL import Image
 
 from sena.engines.local import LocalEngine
+from sena.engines.looks import Looks
 from sena.errors import SenaError
 from sena.models import encode
 from sena.models.vlm import VLM
@@ -31,12 +34,12 @@ def request(number: int, **changes: object) -> Request:
 REQUESTS = [request(n, corruption=NOISE if n % 4 == 3 else None, image=None if n == 5 else "red") for n in range(9)]
 
 
-@pytest.mark.parametrize("batch", [1, 4, 32])
-def test_greedy_equals_transformers_one_at_a_time(tiny: VLM, batch: int) -> None:
-    replies = LocalEngine(tiny, batch=batch).generate(REQUESTS, open_image)
+@pytest.mark.parametrize(("batch", "path"), [(1, "shared"), (4, "shared"), (32, "shared"), (4, "plain")])
+def test_greedy_equals_transformers_one_at_a_time(tiny: VLM, batch: int, path: Literal["shared", "plain"]) -> None:
+    replies = LocalEngine(tiny, batch=batch, path=path).generate(REQUESTS, open_image)
     assert [reply.id for reply in replies] == [f"r{n}" for n in range(9)]
     for asked, reply in zip(REQUESTS, replies, strict=True):
-        pixels = LocalEngine(tiny)._prepare(asked, open_image)
+        pixels = Looks().at(tiny, asked, open_image)
         prompt = encode.prompt_ids(tiny, asked.prompt, pixels)
         out = tiny.model.generate(
             input_ids=torch.tensor([prompt]),
@@ -66,7 +69,7 @@ def test_samples_follow_the_softmax(tiny: VLM) -> None:
     """First tokens of 600 samples against the model's own distribution at temperature 2: total variation under .2."""
     asked = [request(0, temperature=2.0, seed=n, max_new_tokens=1, id=f"s{n}", image="red") for n in range(600)]
     replies = LocalEngine(tiny, batch=200).generate(asked, open_image)
-    pixels = LocalEngine(tiny)._prepare(asked[0], open_image)
+    pixels = Looks().at(tiny, asked[0], open_image)
     assert pixels is not None
     prompt = torch.tensor([encode.prompt_ids(tiny, asked[0].prompt, pixels)])
     with torch.no_grad():
@@ -87,7 +90,7 @@ def test_score_equals_float64_by_hand(tiny: VLM) -> None:
     scores = LocalEngine(tiny, batch=4).score(asked, open_image)
     tiny.model.double()
     for each, score in zip(asked, scores, strict=True):
-        pixels = LocalEngine(tiny)._prepare(each, open_image)
+        pixels = Looks().at(tiny, each, open_image)
         prompt = encode.prompt_ids(tiny, each.prompt, pixels)
         answer = encode.answer_ids(tiny, each.prompt, each.answer or "", pixels)
         extra = {"pixel_values": pixels.tensors["pixel_values"].double()} if pixels else {}
@@ -101,9 +104,9 @@ def test_score_equals_float64_by_hand(tiny: VLM) -> None:
 
 
 def test_corruption_changes_the_answer_and_is_seeded(tiny: VLM) -> None:
-    clean = LocalEngine(tiny)._prepare(request(0), open_image)
-    noisy = LocalEngine(tiny)._prepare(request(0, corruption=NOISE), open_image)
-    again = LocalEngine(tiny)._prepare(request(0, corruption=NOISE), open_image)
+    clean = Looks().at(tiny, request(0), open_image)
+    noisy = Looks().at(tiny, request(0, corruption=NOISE), open_image)
+    again = Looks().at(tiny, request(0, corruption=NOISE), open_image)
     assert clean is not None
     assert noisy is not None
     assert again is not None
@@ -111,19 +114,24 @@ def test_corruption_changes_the_answer_and_is_seeded(tiny: VLM) -> None:
     assert torch.equal(noisy.tensors["pixel_values"], again.tensors["pixel_values"])
 
 
-def test_out_of_memory_halves_the_batch(tiny: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, limit = tiny.model.generate, 2
+@pytest.mark.parametrize("path", ["shared", "plain"])
+def test_out_of_memory_halves_the_batch(
+    tiny: VLM, monkeypatch: pytest.MonkeyPatch, path: Literal["shared", "plain"]
+) -> None:
+    wanted = LocalEngine(tiny, path=path).generate(REQUESTS, open_image)
+    real, limit = tiny.model.forward, 2
 
-    def cramped(input_ids: torch.Tensor, **options: object) -> torch.Tensor:
+    @functools.wraps(real)
+    def cramped(input_ids: torch.Tensor, **options: Any) -> Any:
         if len(input_ids) > limit:
             raise torch.OutOfMemoryError
         return real(input_ids=input_ids, **options)
 
-    monkeypatch.setattr(tiny.model, "generate", cramped)
-    engine = LocalEngine(tiny, batch=8)
+    monkeypatch.setattr(tiny.model, "forward", cramped)
+    engine = LocalEngine(tiny, batch=8, path=path)
     replies = engine.generate(REQUESTS, open_image)
     assert (engine.batch, engine.halvings) == (2, 2)
-    assert [reply.id for reply in replies] == [each.id for each in REQUESTS]
+    assert replies == wanted
     limit = 0
     with pytest.raises(SenaError, match="does not fit the device"):
         engine.generate(REQUESTS, open_image)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sena.data.run_stage import Dropped, Said, run_stage
 from sena.engines.base import Engine, OpenImage
+from sena.engines.base import window as opened
 from sena.errors import ImageError
 from sena.records import Image, Pair, Row
 from sena.stages import StagesConfig, first_rows, make_stages, pairs_of, sift
@@ -46,7 +47,8 @@ def make_pairs(
     """
     tables = Tables()
     for start in range(0, len(shard), window):
-        tables.add(_window(shard[start : start + window], engine, open_image, config, context))
+        with opened(engine):
+            tables.add(_window(shard[start : start + window], engine, open_image, config, context))
     return tables
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from pydantic import Field
 
 from sena.config import Config
 from sena.records import Reply, Request, Score
@@ -25,6 +28,15 @@ class Engine(Protocol):
     def score(self, requests: Sequence[Request], open_image: OpenImage) -> list[Score]: ...
 
 
+def window(engine: Engine) -> contextlib.AbstractContextManager[None]:
+    """Inside of it an engine may keep what it made of a picture from call to call, if it has a `window` of its own.
+
+    It begins and ends with nothing kept, so that what comes of a window's requests depends on them alone.
+    """
+    opened = getattr(engine, "window", None)
+    return opened() if opened else contextlib.nullcontext()
+
+
 class EngineConfig(Config):
     """How requests are put together. These numbers fix the batch plan, and with it the results to the byte."""
 
@@ -34,5 +46,8 @@ class EngineConfig(Config):
     """Images in a shard: the unit of work and of resume."""
     window: int = 48
     """Images of a shard that are worked on at once."""
+    cache_gb: float = Field(default=0, ge=0)
+    """Memory for keys and values, half of it for the prefixes of a window's pictures, half for the batch at work. 0
+    takes half of what a GPU has beside the weights, or an eighth of the main memory."""
     threads: int = 0
     """CPU threads; 0 takes what the machine has, once, and keeps it for the whole run."""

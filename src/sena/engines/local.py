@@ -1,55 +1,84 @@
-"""The local engine: batches of prompts through transformers' own `generate`, so that every family works.
+"""The local engine: a model in this process that reads each picture once for all prompts on it.
 
-Legend: B rows of a batch, T tokens, V vocabulary.
+`generate` cuts every request behind its picture, reads each (picture, corruption) once and decodes the rest in batches
+behind the kept keys and values (prefix.py, decode.py). A model that cannot do this, found out on the first request
+(trust.py), and requests without a picture go through transformers' `generate` (plain.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import torch
 
+from sena.engines import memory, plain, trust
 from sena.engines.base import OpenImage
+from sena.engines.decode import decode
+from sena.engines.looks import Looks
+from sena.engines.prefix import Branch, Prefixes, cut
+from sena.engines.sampling import GumbelNoise
 from sena.errors import SenaError
-from sena.images.corrupt import corrupt
 from sena.models import encode
 from sena.models.logprobs import Sequence as Scored
 from sena.models.logprobs import log_probabilities
 from sena.models.vlm import VLM
-from sena.records import Corruption, Reply, Request, Score
+from sena.records import Reply, Request, Score
+
+__all__ = ["GumbelNoise", "LocalEngine"]
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class LocalEngine:
-    """Answers with a model in this process. `batch` prompts go together; it only shrinks, when memory runs out."""
+    """Answers with a model in this process. `batch` prompts go together; it only shrinks, when memory runs out.
+
+    `cache_gb` bounds keys and values (see memory.py). `path` is `shared`, `plain`, or empty before the first picture,
+    and `why` says why it is plain; setting `path` beforehand decides it.
+    """
 
     vlm: VLM
     batch: int = 32
+    cache_gb: float = 0.0
     offers: frozenset[Literal["generate", "score"]] = frozenset({"generate", "score"})
     halvings: int = 0
-    _pixels: dict[tuple[str, Corruption | None], encode.Pixels] = field(default_factory=dict)
+    path: Literal["", "shared", "plain"] = ""
+    why: str = ""
+    prefixes: Prefixes = field(default_factory=Prefixes)
+    _budget: memory.Budget | None = None
+    _looks: Looks = field(default_factory=Looks)
+    _window: bool = False
+
+    @contextlib.contextmanager
+    def window(self) -> Iterator[None]:
+        """Keep pictures and prefixes from call to call inside of it. It starts and ends with none, so that what comes
+        out depends on the requests inside alone; image ids have to mean the same pictures throughout."""
+        self._forget()
+        self._window = True
+        try:
+            yield
+        finally:
+            self._window = False
+            self._forget()
 
     def generate(self, requests: Sequence[Request], open_image: OpenImage) -> list[Reply]:
         """Greedy for temperature 0, else sampled with the request's own seed. The order of the requests is kept.
 
-        Batches follow from the requests alone: those of equal limits together, clean before corrupted, so that a
-        short answer does not wait for a long description.
+        Batches follow from the requests (and those before in the window) alone: those of equal limits together, so that
+        a short answer does not wait for a long description.
         """
-        replies: dict[int, Reply] = {}
-        order = sorted(range(len(requests)), key=lambda place: _plan_key(requests[place]))
-        while order:
-            places = _same_limit(order, requests, self.batch)
-            try:
-                answered = self._generate([requests[place] for place in places], open_image)
-            except torch.OutOfMemoryError as error:
-                self._halve(error)
-                continue
-            replies.update(zip(places, answered, strict=True))
-            order = order[len(places) :]
-        self._pixels.clear()
-        return [replies[place] for place in range(len(requests))]
+        made: dict[int, list[int]] = {}
+        branches, rest = self._cut(requests, open_image)
+        for part in self._parts(branches):
+            made |= self._batches(part, lambda place: _kind(requests[place]), self._shared)
+        jobs = {place: (requests[place], self._looks.at(self.vlm, requests[place], open_image)) for place in rest}
+        made |= self._batches(jobs, lambda place: _kind(requests[place]), self._plain)
+        if not self._window:
+            self._forget()
+        return [self._reply(request, made[place]) for place, request in enumerate(requests)]
 
     def score(self, requests: Sequence[Request], open_image: OpenImage) -> list[Score]:
         """Log-probabilities of the requests' given answers, under their (perhaps corrupted) pictures."""
@@ -60,38 +89,82 @@ class LocalEngine:
                 scores += self._score(batch, open_image)
             except torch.OutOfMemoryError as error:
                 self._halve(error)
-        self._pixels.clear()
+        if not self._window:
+            self._forget()
         return scores
 
-    def _halve(self, error: torch.OutOfMemoryError) -> None:
-        if self.batch == 1:
-            raise SenaError(f"{self.vlm.name} does not fit the device even with one prompt at a time") from error
-        self.batch //= 2
-        self.halvings += 1
-        torch.cuda.empty_cache()
+    def _cut(self, requests: Sequence[Request], open_image: OpenImage) -> tuple[dict[int, Branch], list[int]]:
+        """Requests to be shared, cut behind their pictures, and the places of the others."""
+        branches: dict[int, Branch] = {}
+        for place, request in enumerate(requests):
+            pixels = None if self.path == "plain" else self._looks.at(self.vlm, request, open_image)
+            if pixels is None:
+                continue
+            branch = cut(self.vlm, request, pixels)
+            if not self.path:
+                self._decide(branch)
+            if self.path == "shared":
+                branches[place] = branch
+        return branches, [place for place in range(len(requests)) if place not in branches]
 
     @torch.inference_mode()
-    def _generate(self, requests: list[Request], open_image: OpenImage) -> list[Reply]:
-        vlm, limit = self.vlm, requests[0].max_new_tokens
-        pixels = [self._prepare(request, open_image) for request in requests]
-        prompts = [encode.prompt_ids(vlm, each.prompt, seen) for each, seen in zip(requests, pixels, strict=True)]
-        ids, mask = _pad_left(prompts, vlm.tokenizer.pad_token_id or 0)
-        pictures = [seen for seen in pixels if seen is not None]
-        extra: dict[str, Any] = encode.stack(pictures, vlm.device, vlm.dtype) if pictures else {}
-        if any(request.temperature > 0 for request in requests):
-            extra["logits_processor"] = [GumbelNoise(requests)]
-        out = vlm.model.generate(
-            input_ids=ids.to(vlm.device),
-            attention_mask=mask.to(vlm.device),
-            max_new_tokens=limit,
-            do_sample=False,
-            num_beams=1,
-            eos_token_id=list(vlm.stop_ids),
-            pad_token_id=vlm.tokenizer.pad_token_id or 0,
-            **extra,
-        )
-        made = out[:, ids.shape[1] :].tolist()
-        return [self._reply(request, row) for request, row in zip(requests, made, strict=True)]
+    def _decide(self, branch: Branch) -> None:
+        try:
+            self.why = trust.why_not(self.vlm, branch)
+        except torch.OutOfMemoryError:
+            self.why = "memory ran out when it was tried"
+        self.path = "plain" if self.why else "shared"
+
+    def _parts(self, branches: dict[int, Branch]) -> list[dict[int, Branch]]:
+        """Branches whose prefixes fit the memory together, picture by picture, so that each is read once."""
+        room = self._memory().kept // memory.bytes_per_token(self.vlm)
+        parts: list[dict[int, Branch]] = []
+        part_of: dict[object, int] = {}
+        used = room
+        for branch in branches.values():
+            if branch.key not in part_of:
+                used += branch.shared
+                if used > room:
+                    parts.append({})
+                    used = branch.shared
+                part_of[branch.key] = len(parts) - 1
+        for place, branch in branches.items():
+            parts[part_of[branch.key]][place] = branch
+        return parts
+
+    def _batches(
+        self, jobs: dict[int, T], kind: Callable[[int], tuple[int, bool]], work: Callable[[list[T]], list[list[int]]]
+    ) -> dict[int, list[int]]:
+        """`work` done on `jobs`, those of one kind together, in batches that shrink when memory runs out."""
+        kinds: dict[tuple[int, bool], list[int]] = {}
+        for place in sorted(jobs):
+            kinds.setdefault(kind(place), []).append(place)
+        made: dict[int, list[int]] = {}
+        for _, places in sorted(kinds.items()):
+            while places:
+                head = places[: self.batch]
+                try:
+                    done = work([jobs[place] for place in head])
+                except torch.OutOfMemoryError as error:
+                    self._halve(error)
+                    continue
+                made.update(zip(head, done, strict=False))
+                places = places[len(done) :]
+        return made
+
+    @torch.inference_mode()
+    def _shared(self, branches: list[Branch]) -> list[list[int]]:
+        """New ids of the first branches, as many as fit the working memory."""
+        budget, per_token = self._memory(), memory.bytes_per_token(self.vlm)
+        slots = max(branch.shared for branch in branches) + max(len(branch.text) for branch in branches)
+        rows = budget.working // (per_token * (slots + branches[0].request.max_new_tokens))
+        branches = branches[: max(1, rows)]
+        return decode(self.vlm, branches, self.prefixes.get(self.vlm, branches, budget.kept))
+
+    @torch.inference_mode()
+    def _plain(self, jobs: list[tuple[Request, encode.Pixels | None]]) -> list[list[int]]:
+        prompts = [encode.prompt_ids(self.vlm, request.prompt, pixels) for request, pixels in jobs]
+        return plain.answer(self.vlm, [request for request, _ in jobs], prompts, [pixels for _, pixels in jobs])
 
     def _reply(self, request: Request, row: list[int]) -> Reply:
         end = next((place for place, index in enumerate(row) if index in self.vlm.stop_ids), None)
@@ -104,7 +177,7 @@ class LocalEngine:
     def _score(self, requests: Sequence[Request], open_image: OpenImage) -> list[Score]:
         rows = []
         for request in requests:
-            seen = self._prepare(request, open_image)
+            seen = self._looks.at(self.vlm, request, open_image)
             prompt = encode.prompt_ids(self.vlm, request.prompt, seen)
             answer = encode.answer_ids(self.vlm, request.prompt, request.answer or "", seen)
             rows.append(Scored(prompt, answer, seen))
@@ -114,57 +187,25 @@ class LocalEngine:
             for request, total, count in zip(requests, sums.tolist(), counts.tolist(), strict=True)
         ]
 
-    def _prepare(self, request: Request, open_image: OpenImage) -> encode.Pixels | None:
-        """The request's picture, processed and spoiled; kept while one call works on it, since prompts share it."""
-        if request.image is None:
-            return None
-        key = (request.image, request.corruption)
-        if key not in self._pixels:
-            clean = self._pixels.get((request.image, None))
-            if clean is None:
-                clean = encode.process(self.vlm, open_image(request.image))
-                self._pixels[request.image, None] = clean
-            if request.corruption is not None:
-                spoiled = corrupt(clean.tensors["pixel_values"], request.corruption)
-                clean = encode.Pixels({**clean.tensors, "pixel_values": spoiled}, clean.text)
-            self._pixels[key] = clean
-        return self._pixels[key]
+    def _memory(self) -> memory.Budget:
+        if self._budget is None:
+            self._budget = memory.budget(self.vlm, self.cache_gb)
+        return self._budget
+
+    def _halve(self, error: torch.OutOfMemoryError) -> None:
+        self.prefixes.clear()
+        if self.batch == 1:
+            raise SenaError(f"{self.vlm.name} does not fit the device even with one prompt at a time") from error
+        self.batch //= 2
+        self.halvings += 1
+        self._memory().halve()
+        torch.cuda.empty_cache()
+
+    def _forget(self) -> None:
+        self.prefixes.clear()
+        self._looks.clear()
 
 
-class GumbelNoise:
-    """Turns the greedy choice into a sample: argmax(logits / temperature + Gumbel noise) is a draw from the softmax.
-
-    Each row has a generator of its own, seeded by its request, so a sample does not depend on its neighbours.
-    """
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self.temperatures = [request.temperature for request in requests]
-        self.generators = [torch.Generator().manual_seed(request.seed) for request in requests]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores` [B, V] in, [B, V] out; rows of temperature 0 pass unchanged."""
-        scores = scores.float().clone()
-        for row, (temperature, generator) in enumerate(zip(self.temperatures, self.generators, strict=True)):
-            if temperature > 0:
-                uniform = torch.rand(scores.shape[1], generator=generator, dtype=torch.float64).clamp_min_(1e-300)
-                noise = -torch.log(-torch.log(uniform))
-                scores[row] = scores[row] / temperature + noise.to(scores)
-        return scores
-
-
-def _plan_key(request: Request) -> tuple[int, bool, bool]:
-    return (request.max_new_tokens, request.image is None, request.corruption is not None)
-
-
-def _same_limit(order: list[int], requests: Sequence[Request], batch: int) -> list[int]:
-    """The first places that may share a batch: one token limit, and all with a picture or all without."""
-    first = _plan_key(requests[order[0]])[:2]
-    return [place for place in order[:batch] if _plan_key(requests[place])[:2] == first]
-
-
-def _pad_left(rows: list[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """[B, T] ids and their mask, padded in front, since generation goes on at the end."""
-    width = max(map(len, rows))
-    ids = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-    return ids, mask
+def _kind(request: Request) -> tuple[int, bool]:
+    """What the requests of a batch have in common: their limit, and whether they have a picture."""
+    return (request.max_new_tokens, request.image is None)

@@ -1,0 +1,83 @@
+"""A LLaVA of about 60 M random weights with 576 image tokens, as LLaVA-1.5 has them, and a processor for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
+
+VOCABULARY, SIDE, PATCH = 32_000, 336, 14
+TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}USER: {% else %} ASSISTANT: {% endif %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}"
+    "{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
+
+
+def word_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
+    """One token a word or mark of `words`, the other ids named by number: prompts get lengths as in real use."""
+    vocabulary = {"<pad>": 0, "<s>": 1, "</s>": 2, "<image>": 3, "<unk>": 4}
+    splitter = pre_tokenizers.Whitespace()
+    for word, _ in splitter.pre_tokenize_str(" ".join(words)):
+        vocabulary.setdefault(word, len(vocabulary))
+    vocabulary.update({f"w{number}": number for number in range(len(vocabulary), VOCABULARY)})
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    backend.pre_tokenizer = splitter
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+
+
+def processor(words: list[str]) -> LlavaProcessor:
+    images = LlavaImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    return LlavaProcessor(
+        image_processor=images,
+        tokenizer=word_tokenizer(words),
+        patch_size=PATCH,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )
+
+
+def save(folder: Path, words: list[str], seed: int = 0) -> Path:
+    """Model and processor in `folder`, in Hugging Face layout."""
+    vision = CLIPVisionConfig(
+        hidden_size=256,
+        intermediate_size=1024,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        image_size=SIDE,
+        patch_size=PATCH,
+    )
+    text = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        max_position_embeddings=4096,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    torch.manual_seed(seed)
+    model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=3))
+    for name, parameter in model.named_parameters():
+        if "language_model" in name and parameter.ndim > 1:  # the library's start hardly prefers one token to another
+            torch.nn.init.normal_(parameter, std=0.04)
+    model.generation_config.eos_token_id = 2
+    model.generation_config.pad_token_id = 0
+    model.save_pretrained(folder)
+    processor(words).save_pretrained(folder)
+    return folder
