@@ -153,11 +153,12 @@ def logits(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 @pytest.mark.parametrize("cache_gb", [0.0, 2e-4])
 def test_a_window_does_not_depend_on_those_before(tiny: VLM, logits: list[bytes], cache_gb: float) -> None:
-    def run(engine: LocalEngine, names: Sequence[str]) -> tuple[list[list[Reply]], list[bytes]]:
+    def run(engine: LocalEngine, names: Sequence[str]) -> tuple[list[list[Reply]], list[bytes], int]:
         logits.clear()
+        before = engine.prefixes.read
         with engine.window():
             replies = [engine.generate(wave, open_image) for wave in waves(names)]
-        return replies, list(logits)
+        return replies, list(logits), engine.prefixes.read - before
 
     alone = run(LocalEngine(tiny, batch=4, path="shared", cache_gb=cache_gb), NAMES)
     engine = LocalEngine(tiny, batch=4, cache_gb=cache_gb)
