@@ -167,8 +167,8 @@ def test_what_is_no_vision_model_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no model"):
         memory(str(tmp_path), FULL)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(ModelError, match="is no vision-language model that can be loaded"):
+    with pytest.raises(ModelError, match="is a llama model, which reads no pictures"):
         memory(str(tmp_path), FULL)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ModelError, match="is no vision-language model that can be loaded"):
+    with pytest.raises(ModelError, match="is a llama model, which reads no pictures"):
         memory(str(tmp_path), FULL)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sena.align.config import AlignSettings
-from sena.errors import ModelError
 
 PROMPT_TOKENS = 64
 """A generous length for a user's turn beside the picture."""
@@ -102,13 +101,9 @@ def empty_model(name: str) -> Any:
     from sena.models.load import load_config
     from sena.recipes.names import model_folder
 
-    try:
-        config = load_config(model_folder(name))
-        with torch.device("meta"):
-            return AutoModelForImageTextToText.from_config(config)
-    except (OSError, ValueError, KeyError) as error:
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{name} is no vision-language model that can be loaded: {text}") from error
+    config = load_config(model_folder(name))
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(config)
 
 
 def count_parts(model: Any) -> Parts:

@@ -45,14 +45,22 @@ def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
 
 
 def load_config(name: str) -> Any:
-    """The model's configuration alone. Raises ModelError for a folder that holds no model."""
+    """The model's configuration alone: a cheap way to know whether there is such a model.
+
+    Raises ModelError for a folder that holds no model, and for a model that reads no pictures.
+    """
     from transformers import AutoConfig
 
-    folder = Path(name)
+    folder = Path(name).expanduser()
     looks_local = folder.exists() or name.startswith((".", "/", "~"))
     if looks_local and not (folder / "config.json").is_file():
         raise ModelError(f"{name} holds no model (no config.json there): give a model's folder or its hub name")
-    return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    config = _guard(name, AutoConfig.from_pretrained, name, trust_remote_code=False)
+    if config.model_type not in _vision_types():
+        raise ModelError(
+            f"{name} is a {config.model_type} model, which reads no pictures: give a vision-language model"
+        )
+    return config
 
 
 def save(vlm: VLM, folder: Path) -> None:

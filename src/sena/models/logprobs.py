@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sena.models import encode
+from sena.models import encode, positions
 from sena.models.vlm import VLM
 
 
@@ -45,6 +45,7 @@ def log_probabilities(vlm: VLM, rows: Many[Sequence]) -> tuple[torch.Tensor, tor
         attention_mask=mask.to(vlm.device),
         logits_to_keep=predicts.to(vlm.device),
         use_cache=False,
+        **positions.kinds(vlm, ids.to(vlm.device)),
         **extra,
     )
     targets = torch.tensor([index for row in rows for index in row.answer], device=vlm.device)

@@ -19,7 +19,7 @@ from sena import files
 from sena.errors import RunFolderError
 from sena.images.pictures import Pictures
 from sena.images.sources import Source
-from sena.models.load import load, resolve_device, resolve_dtype
+from sena.models.load import load, load_config, resolve_device, resolve_dtype
 from sena.models.vlm import VLM
 from sena.progress import Reporter, Task
 from sena.recipes import load as recipes
@@ -107,6 +107,7 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         _refuse_changes(recipe, run)
         reporter.say(f"Going on with the run in {out}")
     else:
+        _demand_usable(recipe)
         run = create_run(out, recipes.dump(recipe), _manifest(recipe))
         reporter.say(f"A new run in {out}")
     reporter.log = run.log
@@ -118,6 +119,18 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         yield Job(recipe, run, reporter, metrics, plan)
     finally:
         metrics.close()
+
+
+def _demand_usable(recipe: Recipe) -> None:
+    """What can be told in seconds is told before a run folder is made, which would then hold the mistaken recipe.
+
+    Raises SenaError when there is no such model, or no pictures.
+    """
+    load_config(names.model_folder(recipe.model.name))
+    for source in names.sources(recipe.images):
+        source.list()
+    for name in recipe.eval.benchmarks:
+        names.benchmark(name)
 
 
 def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:
