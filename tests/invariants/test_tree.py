@@ -12,14 +12,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from sena.align import modes, plain, reference, trainer, tree_forward
+from sena.align import modes, plain, reference, selftest, trainer, tree_forward
 from sena.align.config import AlignSettings
 from sena.align.metrics import StepMetrics
 from sena.align.plain import Encoded, Forward, LogProbs
 from sena.align.tree_forward import TreeForward
 from sena.models.load import load
 from sena.models.vlm import VLM
-from tests.align import world
+from tests.align import families, world
 from tests.tiny import tiny_llava
 
 TREES = TreeForward(8192)
@@ -114,6 +114,22 @@ def test_eager_attention(tiny: VLM) -> None:
     tiny.model.set_attn_implementation("eager")
     pairs = plain.encode_pairs(tiny, world.some_pairs(images=3, each=3), world.open_image)
     compare(measure(tiny, pairs, TREES), measure(tiny, pairs, plain.log_probabilities))
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_families(name: str) -> None:
+    """Grouped heads, positions of three axes, features added inside the language model; the self-test agrees."""
+    vlm, pairs = families.make(name)
+    compare(measure(vlm, pairs, TREES), measure(vlm, pairs, plain.log_probabilities))
+    assert selftest.find_fault(vlm, pairs, TREES) == ""
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl"])
+def test_axes_count(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With counted positions in the tree the numbers are others, and the self-test finds it."""
+    vlm, pairs = families.make(name)
+    monkeypatch.setattr(tree_forward, "along_branches", lambda vlm, trees, depths: depths)
+    assert "log-probabilities of a tree differ" in selftest.find_fault(vlm, pairs, TREES)
 
 
 def test_adapters(tiny: VLM) -> None:

@@ -4,7 +4,7 @@ A dense mask through fused attention is exact whatever the kernel, runs on CPU a
 of one tree; so trees are the rows of a batch rather than packed into one long row.
 
 Legend: B trees, T tokens of the longest tree (padded), A answers, U places that predict anything, N answer tokens of
-all answers, V vocabulary.
+all answers, V vocabulary, X axes of a family's positions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from sena.align import forest
 from sena.align.plain import Encoded, Forward, LogProbs
 from sena.errors import ModelError
-from sena.models import encode
+from sena.models import encode, positions
 from sena.models.vlm import VLM
 
 HEAD_ELEMENTS = 2**26
@@ -105,13 +105,27 @@ def attention_mask(sees: torch.Tensor, attention: str, dtype: torch.dtype) -> to
     raise ModelError(f"{attention} attention cannot take the mask of a tree")
 
 
+def along_branches(vlm: VLM, trees: Sequence[forest.Planted], depths: torch.Tensor) -> torch.Tensor:
+    """Positions as each branch would have them alone: depths [B, T], or [X, B, T] by a family that has several axes."""
+    found = depths
+    for number, each in enumerate(trees):
+        for row, places in each.tree.branches.items():
+            axes = positions.of_row(vlm, row, each.pixels)
+            if axes is None:
+                return depths
+            if found.ndim == 2:
+                found = depths.repeat(len(axes), 1, 1)
+            found[:, number, places] = axes.to(found.device)
+    return found
+
+
 def _score(vlm: VLM, trees: Sequence[forest.Planted]) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed log-probabilities (float32) and token counts: [A], [A]."""
     layout = Layout(*(each.to(vlm.device) for each in lay_out(trees, vlm.tokenizer.pad_token_id or 0)))
     out = vlm.model(
         input_ids=layout.ids,
         attention_mask=attention_mask(layout.sees, text_attention(vlm.model), vlm.dtype),
-        position_ids=layout.positions,
+        position_ids=along_branches(vlm, trees, layout.positions),
         logits_to_keep=layout.predicts,
         use_cache=False,
         **encode.stack(_pictures(vlm, trees), vlm.device, vlm.dtype),
