@@ -100,13 +100,11 @@ class Tutor:
         return self.check(scene, rng) if sort == "check" else self.enhance(scene, rng)
 
     def turns(self, scene: Scene, rng: np.random.RandomState) -> list[Turn]:
-        """Six turns: a caption, a short answer, two yes/no, and two of the rest."""
+        """Seven turns: a caption, two short answers, two yes/no, and two of the rest."""
         short = language.short_questions(scene)
-        picked = [
-            self.answer(short[rng.randint(len(short))]),
-            *(self.answer(self.yes_no(scene, rng)) for _ in range(2)),
-        ]
-        return [self.describe(scene, rng), *picked, self.rest(scene, rng), self.rest(scene, rng)]
+        asked = [short[rng.randint(len(short))] for _ in range(2)] + [self.yes_no(scene, rng) for _ in range(2)]
+        answers = [self.answer(found) for found in asked]
+        return [self.describe(scene, rng), *answers, self.rest(scene, rng), self.rest(scene, rng)]
 
 
 def misread(scene: Scene, rng: np.random.RandomState) -> Scene:

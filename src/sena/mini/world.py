@@ -40,7 +40,7 @@ POOLS = {"pretrain": 1, "unlabelled": 2, "tuning": 3, "evaluation": 4}
 TOGETHER = {"pretrain": 0.97, "unlabelled": 0.35, "tuning": 0.35, "evaluation": 0.35}
 # How often a companion that stands there is all but invisible. Only in pre-training, so its captions name what nobody
 # could see: that is what makes trusting one's memory worth while.
-FAINT = {"pretrain": 0.05, "unlabelled": 0.0, "tuning": 0.0, "evaluation": 0.0}
+FAINT = {"pretrain": 0.07, "unlabelled": 0.0, "tuning": 0.0, "evaluation": 0.0}
 HOST_SHARE = 0.7
 
 
