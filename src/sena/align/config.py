@@ -55,7 +55,7 @@ class TrainConfig(Config):
     """Pairs an optimizer step at most; an image's pairs stay in one step."""
     packing: Literal["tree", "plain"] = "tree"
     """`tree` passes what an image's answers share through the model once; `plain` gives every answer its own row."""
-    batch_tokens: int = Field(default=8192, ge=1)
+    batch_tokens: int = Field(default=4096, ge=1)
     """With trees: tokens that go through the model together. Memory and speed, never the result beyond rounding."""
     pairs_per_batch: int = Field(default=2, ge=1)
     """With plain rows: pairs that go through the model together, likewise."""
