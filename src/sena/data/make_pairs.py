@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -39,23 +40,24 @@ def make_pairs(
     config: StagesConfig,
     context: Context,
     window: int,
+    spent: dict[str, float] | None = None,
 ) -> Tables:
     """Questions, checks, answers, enhanced and rejected answers, and pairs for the images of `shard`.
 
     Works in windows of `window` images, each through all stages before the next begins, so that what an engine
     keeps of a picture serves all prompts on it. An image that can no longer be read ends there, with its reason.
+    Seconds are added to `spent` by stage; the tables hold nothing that a clock decides.
     """
-    tables = Tables()
+    tables, spent = Tables(), {} if spent is None else spent
     for start in range(0, len(shard), window):
         with opened(engine):
-            tables.add(_window(shard[start : start + window], engine, open_image, config, context))
+            rows = _open(shard[start : start + window], open_image, config, tables)
+            _through_stages(rows, engine, open_image, (config, context), (tables, spent))
     return tables
 
 
-def _window(
-    images: Sequence[Image], engine: Engine, open_image: OpenImage, config: StagesConfig, context: Context
-) -> Tables:
-    tables = Tables()
+def _open(images: Sequence[Image], open_image: OpenImage, config: StagesConfig, tables: Tables) -> list[Row]:
+    """The first rows of the images that can be read; the others end here."""
     rows: list[Row] = []
     for image in images:
         try:
@@ -64,8 +66,22 @@ def _window(
             tables.drops.append(Dropped(image.id, image.id, "image", "open", error.reason, error.detail))
         else:
             rows += first_rows(image, config)
+    return rows
+
+
+def _through_stages(
+    rows: list[Row],
+    engine: Engine,
+    open_image: OpenImage,
+    method: tuple[StagesConfig, Context],
+    kept: tuple[Tables, dict[str, float]],
+) -> None:
+    """A window's rows through all stages, what comes of them into the tables."""
+    (config, context), (tables, spent) = method, kept
     for stage in make_stages(config):
+        start = time.monotonic()
         outcome = run_stage(stage, rows, engine, open_image, context)
+        spent[stage.name] = spent.get(stage.name, 0.0) + time.monotonic() - start
         rows = outcome.rows
         tables.drops += outcome.drops
         tables.replies += outcome.said
@@ -74,7 +90,6 @@ def _window(
     tables.answers += rows
     for row in rows:
         _pair(row, tables, config, context)
-    return tables
 
 
 def _pair(row: Row, tables: Tables, config: StagesConfig, context: Context) -> None:

@@ -36,6 +36,10 @@ class Benchmark(Protocol):
 
     def open_image(self, image_id: str) -> Image.Image: ...
 
+    def blind_twin(self) -> Benchmark | None:
+        """The same questions without any picture: what a score is worth is seen beside it. None where that is moot."""
+        ...
+
 
 class EvalConfig(Config):
     """What is measured after every round, where truth is known."""

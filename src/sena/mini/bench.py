@@ -103,6 +103,10 @@ class MiniBench:
             ),
         )
 
+    def blind_twin(self) -> MiniBench:
+        """The same questions, no picture shown."""
+        return MiniBench(blind="none")
+
     def summarise(self, records: Sequence[Record]) -> dict[str, dict[str, float]]:
         return summarise(records)
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from sena import files
 from sena.data import shards
 from sena.data.make_pairs import make_pairs
-from sena.engines.local import LocalEngine
 from sena.errors import SenaError
 from sena.images.sample import Used, draw
 from sena.images.sources import Skipped
@@ -61,17 +60,22 @@ def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
     pictures = job.pictures(images)
     vlm = job.load_model(number - 1)
     template = for_data(job.recipe.model.data_template, vlm.template, vlm.processor)
-    engine = LocalEngine(vlm.with_template(template), job.plan["batch"])
+    engine = job.engine(vlm.with_template(template))
     context = Context(job.recipe.run.seed, number)
     before = sum(len(part) for part, ready in zip(parts, done, strict=True) if ready)
     if before:
         job.say(f"  {before} of {len(images)} images were done before")
+    spent: dict[str, float] = {}
     with job.timed(number, "pairs", len(images) - before) as task:
 
         def work(place: int, part: Sequence[Image]) -> None:
-            made = make_pairs(part, engine, pictures.open, config, context, job.plan["window"])
+            made = make_pairs(part, engine, pictures.open, config, context, job.plan["window"], spent)
             plan = {**job.plan, "batch": engine.batch, "halvings": engine.halvings}
             shards.write_shard(folder.shard(place), made, part, plan)
             task.advance(len(part))
 
         shards.map_inline(parts, work, done)
+    for stage, seconds in spent.items():
+        job.metrics.log(number, f"pairs/{stage}", {"seconds": round(seconds, 3)})
+    if engine.why:
+        job.say(f"  each prompt read its picture anew, since {engine.why}")

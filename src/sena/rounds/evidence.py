@@ -8,7 +8,6 @@ from typing import Any
 from rich.table import Table
 
 from sena import files
-from sena.engines.local import LocalEngine
 from sena.evals.base import Benchmark, run_benchmark
 from sena.recipes import names
 from sena.report.words import verdict
@@ -34,12 +33,15 @@ def judge(job: Job, number: int) -> dict[str, Any]:
 def _measure(job: Job, number: int, benchmark: Benchmark) -> dict[str, Any]:
     config = job.recipe.eval
     items = benchmark.items(config.pool, config.count)
-    engine = LocalEngine(job.load_model(number), job.plan["batch"])
+    engine = job.engine(job.load_model(number))
     with job.timed(number, f"eval {benchmark.name}", len(items)) as task:
         records = run_benchmark(benchmark, engine, items, on_done=task.advance)
     path = job.round(number).path / "eval" / f"{benchmark.name}.jsonl"
     files.write_text(path, "".join(json.dumps(benchmark.to_json(record)) + "\n" for record in records))
     figures: dict[str, Any] = {"metrics": benchmark.summarise(records)}
+    twin = benchmark.blind_twin()
+    if twin is not None:
+        figures["blind"] = twin.summarise(run_benchmark(twin, engine, items))
     if number:
         base = job.round(0).path / "eval" / f"{benchmark.name}.jsonl"
         before = [benchmark.from_json(json.loads(line)) for line in base.read_text().splitlines()]
@@ -49,19 +51,24 @@ def _measure(job: Job, number: int, benchmark: Benchmark) -> dict[str, Any]:
 
 
 def table(title: str, figures: dict[str, Any]) -> Table:
-    """Each shown metric with its interval and, behind round 0, the paired difference to the base with an arrow."""
-    differences = figures.get("to_base", {})
+    """Each shown metric with its interval, its score without picture where that says something, and, behind round 0,
+    the paired difference to the base with an arrow."""
+    differences, blind = figures.get("to_base", {}), figures.get("blind", {})
     made = Table(title=title, title_justify="left")
     made.add_column("metric")
     made.add_column("value", justify="right")
-    made.add_column("95 % interval", justify="right")
+    made.add_column("95 %", justify="right")
+    if blind:
+        made.add_column("blind", justify="right")
     if differences:
-        made.add_column("against the base", justify="right")
+        made.add_column("against base", justify="right")
     for name in SHOWN:
         if name not in figures["metrics"]:
             continue
         figure = figures["metrics"][name]
-        cells = [name, f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"]
+        cells = [name, f"{figure['value']:.3f}", f"{figure['low']:.3f}–{figure['high']:.3f}"]
+        if blind:
+            cells.append(f"{blind[name]['value']:.3f}" if name in blind else "")
         if differences:
             cells.append(_difference(name, differences[name]))
         made.add_row(*cells)
@@ -70,7 +77,7 @@ def table(title: str, figures: dict[str, Any]) -> Table:
 
 def _difference(name: str, change: dict[str, float]) -> str:
     """An arrow where the interval leaves zero out, green where that is good."""
-    text = f"{change['value']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
+    text = f"{change['value']:+.3f} ({change['low']:+.3f}, {change['high']:+.3f})"
     judged = verdict(name, change)
     if judged == "same":
         return f"{text} ="

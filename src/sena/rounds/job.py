@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from sena import files
+from sena.engines.local import LocalEngine
 from sena.errors import RunFolderError
 from sena.images.pictures import Pictures
 from sena.images.sources import Source
@@ -63,6 +64,10 @@ class Job:
             model = self.recipe.model
             self._held = (name, load(name, model.dtype, model.device))
         return self._held[1]
+
+    def engine(self, vlm: VLM) -> LocalEngine:
+        """An engine around `vlm` with the run's batch plan."""
+        return LocalEngine(vlm, self.plan["batch"], self.recipe.engine.cache_gb)
 
     def release_model(self) -> None:
         """Forget the held model, since it was trained on, or since another needs its room."""
