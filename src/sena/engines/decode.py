@@ -18,7 +18,8 @@ from sena.engines.sampling import GumbelNoise
 from sena.models.vlm import VLM
 
 LEAVE = 0.75
-"""Finished rows leave the batch once no more than this part of it is still at work: leaving copies what stays."""
+"""Finished rows leave the batch once no more than this part of it is still at work: leaving copies what stays.
+On the miniature's descriptions that saves a fifth of the processor time; .5 to .9 are alike."""
 
 
 def decode(

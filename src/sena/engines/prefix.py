@@ -20,7 +20,7 @@ from sena.records import Request
 
 Key = tuple[Look, tuple[int, ...]]
 """A look and the ids up to its end: two templates on one picture do not share."""
-READ_AT_ONCE = 4096
+READ_AT_ONCE = 2048
 """Tokens in one reading pass. Short prefixes go many at a time; long ones fill a processor by themselves."""
 
 
