@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from sena import files
@@ -54,7 +55,7 @@ def table(title: str, figures: dict[str, Any]) -> Table:
     """Each shown metric with its interval, its score without picture where that says something, and, behind round 0,
     the paired difference to the base with an arrow."""
     differences, blind = figures.get("to_base", {}), figures.get("blind", {})
-    made = Table(title=title, title_justify="left")
+    made = Table(title=title, title_justify="left", box=box.SIMPLE)
     made.add_column("metric")
     made.add_column("value", justify="right")
     made.add_column("95 %", justify="right")
