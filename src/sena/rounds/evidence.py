@@ -55,7 +55,7 @@ def table(title: str, figures: dict[str, Any]) -> Table:
     """Each shown metric with its interval, its score without picture where that says something, and, behind round 0,
     the paired difference to the base with an arrow."""
     differences, blind = figures.get("to_base", {}), figures.get("blind", {})
-    made = Table(title=title, title_justify="left", box=box.SIMPLE)
+    made = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     made.add_column("metric")
     made.add_column("value", justify="right")
     made.add_column("95 %", justify="right")
