@@ -45,7 +45,7 @@ def costs(rounds: Sequence[RoundData], lines: Sequence[dict[str, Any]]) -> Costs
     making = sum(stage.seconds for stage in stages if stage.name == "pairs")
     return Costs(
         stages=stages,
-        seconds=sum(stage.seconds for stage in stages),
+        seconds=sum(stage.seconds for stage in stages if "/" not in stage.name),  # pairs/check is a part of pairs
         images=sum(each.rows.get("images", 0) for each in rounds),
         pairs=pairs,
         pairs_per_second=pairs / making if making else 0.0,

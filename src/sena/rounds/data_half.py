@@ -14,6 +14,7 @@ from sena.models.template import for_data
 from sena.records import Image, Pair
 from sena.rounds.job import Job
 from sena.runs import tables
+from sena.runs.metrics import peak_memory
 from sena.stages.base import Context
 
 
@@ -76,6 +77,6 @@ def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
 
         shards.map_inline(parts, work, done)
     for stage, seconds in spent.items():
-        job.metrics.log(number, f"pairs/{stage}", {"seconds": round(seconds, 3)})
+        job.metrics.log(number, f"pairs/{stage}", {"seconds": round(seconds, 3), "count": task.done, **peak_memory()})
     if engine.why:
         job.say(f"  each prompt read its picture anew, since {engine.why}")
