@@ -26,9 +26,8 @@ def run(recipe: Recipe, sources: Sequence[Source], count: int, reporter: Reporte
     """
     drawn = draw(sources, count, recipe.run.seed, 1, limits=recipe.images.limits)
     pictures = Pictures(drawn.images, {source.name: source for source in sources}, recipe.images.limits)
-    engine = LocalEngine(
-        load(names.model_folder(recipe.model.name), recipe.model.dtype, recipe.model.device), recipe.engine.batch
-    )
+    vlm = load(names.model_folder(recipe.model.name), recipe.model.dtype, recipe.model.device)
+    engine = LocalEngine(vlm, recipe.engine.batch, recipe.engine.cache_gb)
     start = time.monotonic()
     context = Context(recipe.run.seed, 1)
     made = make_pairs(drawn.images, engine, pictures.open, recipe.stages(), context, recipe.engine.window)
