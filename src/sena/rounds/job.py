@@ -118,7 +118,8 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
     reporter.log = run.log
     plan = files.read_json(run.manifest)["plan"]
     torch.set_num_threads(plan["threads"])
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if resolve_device(recipe.model.device).type == "cpu":  # on a GPU it costs speed, and bytes are promised on CPUs
+        torch.use_deterministic_algorithms(True, warn_only=True)
     metrics = Metrics(run.metrics, run.path / "tensorboard")
     try:
         yield Job(recipe, run, reporter, metrics, plan)
