@@ -16,10 +16,10 @@ class SourceConfig(Config):
 
     name: str = Field(min_length=1)
     """What tables and reports call this source; no two sources share a name."""
-    kind: Literal["folder", "llava665k", "mini"] = "folder"
-    """`folder` (searched with its sub-folders), `llava665k` (an annotation file and its folders), or `mini`."""
+    kind: Literal["folder", "llava665k", "parquet", "mini"] = "folder"
+    """`folder` (with its sub-folders), `llava665k` (an annotation file and its folders), `parquet`, or `mini`."""
     path: str = ""
-    """The folder, or the annotation file of `llava665k`; `mini` needs none."""
+    """The folder, the annotation file of `llava665k`, or the Parquet file that holds pictures; `mini` needs none."""
     root: str = ""
     """Only for `llava665k`: the folder that holds coco, gqa, ...; empty means the annotation file's own folder."""
 

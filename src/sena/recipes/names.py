@@ -27,6 +27,10 @@ def _open(config: SourceConfig, images: ImagesConfig) -> list[Source]:
         return [MiniSource(name=config.name)]
     if config.kind == "llava665k":
         return list(llava665k_sources(config.name, config.path, config.root, images.limits.max_bytes))
+    if config.kind == "parquet":
+        from sena.images.parquet import ParquetSource
+
+        return [ParquetSource(config.name, config.path, images.limits.max_bytes)]
     return [FolderSource(config.name, config.path, images.limits.max_bytes)]
 
 
