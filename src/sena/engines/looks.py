@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sena.engines.base import OpenImage
 from sena.images.corrupt import corrupt
+from sena.images.plane import Colours
 from sena.models import encode
 from sena.models.vlm import VLM
 from sena.records import Corruption, Request
@@ -31,10 +32,17 @@ class Looks:
                 clean = encode.process(vlm, open_image(request.image))
                 self._kept[request.image, None] = clean
             if request.corruption is not None:
-                spoiled = corrupt(clean.tensors["pixel_values"], request.corruption)
+                spoiled = corrupt(clean.tensors["pixel_values"], request.corruption, _colours(vlm))
                 clean = encode.Pixels({**clean.tensors, "pixel_values": spoiled}, clean.text)
             self._kept[look] = clean
         return self._kept[look]
 
     def clear(self) -> None:
         self._kept.clear()
+
+
+def _colours(vlm: VLM) -> Colours | None:
+    """How the model's processor normalises; None from one that does not tell."""
+    processor = vlm.processor.image_processor
+    mean, std = getattr(processor, "image_mean", None), getattr(processor, "image_std", None)
+    return Colours(mean, std) if mean and std else None

@@ -1,4 +1,4 @@
-"""How a picture is spoiled. A kind is one small function in `KINDS`; its strength is in its own unit.
+"""How a picture is spoiled. A kind is one small function in `WAYS`; its strength is in its own unit (`kinds.py`).
 
 `diffusion` is forward diffusion: with beta_t = sigmoid(x_t) * (0.005 - 1e-5) + 1e-5 over 1000 even points x from -6 to
 6 and abar_t = (1 - beta_0) ... (1 - beta_t), a picture becomes sqrt(abar_t) * picture + sqrt(1 - abar_t) * noise.
@@ -7,7 +7,7 @@ Shapes: C channels, H rows, W columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -16,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from sena.errors import SenaError
+from sena.images import colour, kinds, spoil
+from sena.images.plane import Colours, Way, on_colours, on_plane
 from sena.records import Corruption
 
 STEPS = 1000
@@ -35,17 +37,23 @@ def alpha_bar(step: float) -> float:
     return float(_schedule()[int(step)])
 
 
-def corrupt(pixels: Tensor, corruption: Corruption) -> Tensor:
+def corrupt(pixels: Tensor, corruption: Corruption, colours: Colours | None = None) -> Tensor:
     """Spoil one picture: the model's own input, normalised, any shape, float32, on the CPU. Returns a new tensor.
 
-    The same pixels and corruption give the same result, wherever the model itself runs.
-    Raises SenaError for an unknown kind or a strength out of range, TypeError for pixels of another type or place.
+    `colours` says how the model normalises, which the kinds that change colours have to know. `other_image` is left as
+    it is: the request names the other picture already (`kinds.shown`). The same pixels and corruption give the same
+    result, wherever the model itself runs.
+    Raises SenaError for an unknown kind, a strength out of range or pixels that the kind cannot spoil, TypeError for
+    pixels of another type or place, or colours that are needed and not told.
     """
-    if corruption.kind not in KINDS:
-        raise SenaError(f"There is no corruption {corruption.kind!r}: choose one of {', '.join(sorted(KINDS))}")
+    if corruption.kind not in WAYS:
+        raise SenaError(f"There is no corruption {corruption.kind!r}: choose one of {', '.join(sorted(WAYS))}")
     if pixels.dtype != torch.float32 or pixels.device.type != "cpu":
         raise TypeError(f"corrupt wants float32 on the CPU, not {pixels.dtype} on {pixels.device}: spoil, then move")
-    return KINDS[corruption.kind](pixels, corruption)
+    wrong = kinds.fault(corruption.kind, corruption.strength)
+    if wrong:
+        raise SenaError(f"corruption.strength: {wrong}")
+    return WAYS[corruption.kind](pixels, corruption, colours)
 
 
 def corrupt_picture(
@@ -65,20 +73,37 @@ def corrupt_picture(
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     centre, spread = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
     plain = torch.from_numpy(np.array(picture, dtype=np.float32) / 255).permute(2, 0, 1)  # [C, H, W]
-    spoiled = corrupt(((plain - centre) / spread).contiguous(), corruption) * spread + centre
+    spoiled = corrupt(((plain - centre) / spread).contiguous(), corruption, Colours(mean, std)) * spread + centre
     values = (spoiled.clamp(0, 1) * 255).round().to(torch.uint8)
     return Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
 
 
-def _none(pixels: Tensor, corruption: Corruption) -> Tensor:
+def _none(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
     return pixels.clone()
 
 
-def _diffusion(pixels: Tensor, corruption: Corruption) -> Tensor:
+def _diffusion(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
     kept = alpha_bar(corruption.strength)
     generator = torch.Generator().manual_seed(corruption.seed)
     noise = torch.randn(pixels.shape, generator=generator, dtype=torch.float32)
     return kept**0.5 * pixels + (1 - kept) ** 0.5 * noise
 
 
-KINDS: dict[str, Callable[[Tensor, Corruption], Tensor]] = {"none": _none, "diffusion": _diffusion}
+def _gone(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
+    raise SenaError("no_image leaves nothing to spoil: ask the model without a picture")
+
+
+WAYS: dict[str, Way] = {
+    "none": _none,
+    "diffusion": _diffusion,
+    "blur": on_plane(spoil.blur),
+    "low_resolution": on_plane(spoil.low_resolution),
+    "crop": on_plane(spoil.crop),
+    "flip": on_plane(spoil.flip),
+    "patch_shuffle": on_plane(spoil.patch_shuffle),
+    "mask": on_plane(spoil.mask),
+    "colour_jitter": on_colours(colour.jitter),
+    "moco": on_colours(colour.moco),
+    "no_image": _gone,
+    "other_image": _none,
+}

@@ -1,0 +1,98 @@
+"""The ways to spoil a picture by name, and what may be said of each without loading torch.
+
+`spoil.py` and `corrupt.py` do it; `docs/corruptions.md` tells people.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sena.errors import SenaError
+from sena.records import Corruption
+
+CorruptionKind = Literal[
+    "diffusion",
+    "none",
+    "blur",
+    "low_resolution",
+    "crop",
+    "flip",
+    "patch_shuffle",
+    "mask",
+    "colour_jitter",
+    "moco",
+    "no_image",
+    "other_image",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the strength of a kind means: its unit, its range (both ends in it), and the usual one.
+
+    A kind without a unit has no strength; it is written 0. The higher a strength, the less of the picture is left.
+    """
+
+    unit: str = ""
+    low: float = 0
+    high: float = 0
+    usual: float = 0
+    whole: bool = False
+
+    @property
+    def range(self) -> str:
+        """As people read it."""
+        if not self.unit:
+            return "none"
+        return f"{'whole numbers, ' if self.whole else ''}{self.low:g} to {self.high:g}"
+
+
+KINDS: dict[str, Kind] = {
+    "diffusion": Kind("diffusion step, counted from 0", 0, 999, 600, whole=True),
+    "none": Kind(),
+    "blur": Kind("spread of the blur in percent of the longer side", 0, 20, 4),
+    "low_resolution": Kind("how many times fewer pixels a side has", 1, 64, 8),
+    "crop": Kind("share of the area that is cut away", 0, 0.99, 0.75),
+    "flip": Kind("1 left for right, 2 also upside down", 0, 2, 1, whole=True),
+    "patch_shuffle": Kind("patches a side", 1, 64, 8, whole=True),
+    "mask": Kind("share of the area that is painted over", 0, 1, 0.5),
+    "colour_jitter": Kind("largest change, as a share of the value", 0, 1, 0.8),
+    "moco": Kind("share of the augmentation of MoCo v2", 0, 1, 1),
+    "no_image": Kind(),
+    "other_image": Kind(),
+}
+
+
+def fault(kind: str, strength: float) -> str | None:
+    """Why a known kind cannot have this strength, with the mend; None when it can."""
+    known = KINDS[kind]
+    in_range = known.low <= strength <= known.high
+    if in_range and (not known.whole or strength == int(strength)):
+        return None
+    if not known.unit:
+        return f"{kind} has no strength, so {strength:g} means nothing: leave it out, or write null"
+    return (
+        f"{strength:g} is no strength of {kind}, which takes {known.range} ({known.unit}): "
+        f"write such a one beside the kind, or null for the usual {known.usual:g}"
+    )
+
+
+def shown(image: str, corruption: Corruption, images: Sequence[str]) -> str | None:
+    """The id of the picture that a request about `image` shows under a corruption; None when it shows none.
+
+    `images` are the ids of the round, sorted; only `other_image` looks at them, and raises SenaError if there is none.
+    """
+    if corruption.kind == "no_image":
+        return None
+    if corruption.kind != "other_image":
+        return image
+    place = bisect_left(images, image)
+    is_there = place < len(images) and images[place] == image
+    others = len(images) - is_there
+    if others < 1:
+        raise SenaError("other_image needs a second picture in the round: give more, or choose another corruption.kind")
+    index = corruption.seed % others
+    return images[index + 1 if is_there and index >= place else index]

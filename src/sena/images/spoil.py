@@ -1,0 +1,108 @@
+"""Ways to spoil that need to know where in the picture a value stands.
+
+Each is a function of a normalised picture [3, H, W] in float64, a strength in the kind's own unit (`kinds.py`) and the
+seed's draws, and gives a new picture of the same shape. What is done along rows and columns alike is two small
+matrices. Shapes: H rows, W columns, S either of them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sena.errors import SenaError
+from sena.images.plane import Draws
+
+MASK_CELLS = 16
+"""`mask` paints over cells of a grid of this many a side."""
+
+
+def blur(picture: Tensor, strength: float, draws: Draws) -> Tensor:
+    """Gaussian, its standard deviation `strength` percent of the longer side; the edge is drawn out beyond itself."""
+    height, width = picture.shape[1:]
+    sigma = strength / 100 * max(height, width)
+    return _along(picture, _gaussian(height, sigma), _gaussian(width, sigma))
+
+
+def low_resolution(picture: Tensor, strength: float, draws: Draws) -> Tensor:
+    """Averaged to `strength` times fewer pixels a side, at least one, and drawn large again between their centres."""
+    coarse = [max(1, round(side / strength)) for side in picture.shape[1:]]
+    rows, columns = (
+        _window(side, few, 0, few) @ _averages(side, few) for side, few in zip(picture.shape[1:], coarse, strict=True)
+    )
+    return _along(picture, rows, columns)
+
+
+def crop(picture: Tensor, strength: float, draws: Draws) -> Tensor:
+    """A window of the picture's own proportions, anywhere in it, drawn large to the full size."""
+    left = math.sqrt(1 - strength)
+    rows, columns = (_window(side, side, draws.between(0, 1 - left) * side, left * side) for side in picture.shape[1:])
+    return _along(picture, rows, columns)
+
+
+def flip(picture: Tensor, strength: float, draws: Draws) -> Tensor:
+    """Left for right; with 2 also upside down. Nothing of it is drawn by chance."""
+    return picture.flip([2, 1][: int(strength)]) if strength else picture.clone()
+
+
+def patch_shuffle(picture: Tensor, strength: float, draws: Draws) -> Tensor:
+    """Cut into `strength` x `strength` equal patches, which change places. What is left over right and below stays."""
+    patches = int(strength)
+    height, width = (side // patches for side in picture.shape[1:])
+    if not height or not width:
+        raise SenaError(
+            f"patch_shuffle of {patches} patches a side needs as many pixels, not {min(picture.shape[1:])}: "
+            f"lower corruption.strength"
+        )
+    area = picture[:, : height * patches, : width * patches]
+    cut = area.reshape(3, patches, height, patches, width).permute(1, 3, 0, 2, 4).flatten(0, 1)
+    moved = cut[draws.order(patches**2)].unflatten(0, (patches, patches)).permute(2, 0, 3, 1, 4)
+    result = picture.clone()
+    result[:, : height * patches, : width * patches] = moved.reshape(area.shape)
+    return result
+
+
+def mask(picture: Tensor, strength: float, draws: Draws) -> Tensor:
+    """Cells of a 16 x 16 grid in the mean colour (0 when normalised), exactly that share of them."""
+    cells = torch.zeros(MASK_CELLS**2, dtype=torch.bool)
+    cells[draws.order(len(cells))[: round(strength * len(cells))]] = True
+    rows, columns = (torch.arange(side) * MASK_CELLS // side for side in picture.shape[1:])
+    return picture.masked_fill(cells.view(MASK_CELLS, MASK_CELLS)[rows][:, columns], 0.0)
+
+
+def _along(picture: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
+    """Each column of the picture through `rows` [H, H], each row through `columns` [W, W]."""
+    return torch.from_numpy(rows) @ picture @ torch.from_numpy(columns).T
+
+
+def _gaussian(side: int, sigma: float) -> np.ndarray:
+    """[S, S]: row i holds the weights of all pixels in pixel i, those beyond the edge given to the edge."""
+    reach = math.ceil(4 * sigma)
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-((offsets / max(sigma, 1e-6)) ** 2) / 2)
+    places = np.arange(side)
+    matrix = np.zeros((side, side))
+    for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
+        matrix[places, (places + offset).clip(0, side - 1)] += weight
+    return matrix
+
+
+def _averages(side: int, few: int) -> np.ndarray:
+    """[few, S]: each of `few` equal stretches is the mean of the pixels in it, cut pixels by their share."""
+    edges = np.arange(few + 1) * side / few
+    start, end = edges[:-1, None], edges[1:, None]
+    pixels = np.arange(side)
+    return np.clip(np.minimum(end, pixels + 1) - np.maximum(start, pixels), 0, None) * few / side
+
+
+def _window(side: int, given: int, start: float, length: float) -> np.ndarray:
+    """[S, given]: the stretch [start, start + length) of `given` pixels drawn out to `side`, linear between centres."""
+    at = (start + (np.arange(side) + 0.5) * length / side - 0.5).clip(0, given - 1)
+    lower = np.floor(at).astype(int)
+    matrix = np.zeros((side, given))
+    matrix[np.arange(side), lower] = 1 - (at - lower)
+    matrix[np.arange(side), (lower + 1).clip(max=given - 1)] += at - lower
+    return matrix
