@@ -9,7 +9,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from sena.errors import RecipeError
+from sena.images.kinds import KINDS
 from sena.recipes.load import read
+from sena.recipes.recipe import load_recipe
 from sena.stages import StagesConfig
 from sena.stages.config import (
     AnswerConfig,
@@ -64,14 +67,46 @@ def test_one_prompt_may_be_written_without_a_list() -> None:
             {"prompt": "{description}{question}{answer}", "yes_prompt": "{description}"},
             "is no placeholder",
         ),
-        (CorruptionConfig, {"strength": 1000}, "less than or equal to 999"),
-        (CorruptionConfig, {"kind": "blur"}, "'diffusion' or 'none'"),
+        (CorruptionConfig, {"strength": 1000}, "1000 is no strength of diffusion, which takes whole numbers, 0 to 999"),
+        (CorruptionConfig, {"strength": 599.5}, "599.5 is no strength of diffusion"),
+        (CorruptionConfig, {"strength": float("nan")}, "nan is no strength of diffusion"),
+        (CorruptionConfig, {"kind": "blur", "strength": 600}, r"which takes 0 to 20 \(.*\): .* null for the usual 4"),
+        (CorruptionConfig, {"kind": "no_image", "strength": 1}, "no_image has no strength, so 1 means nothing"),
+        (CorruptionConfig, {"kind": "fog"}, "'diffusion', 'none', 'blur'"),
         (FiltersConfig, {"names": ["same"]}, "'identical'"),
     ],
 )
 def test_what_cannot_be_is_refused(component: Any, values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         component.model_validate(values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_brings_its_usual_strength(kind: str) -> None:
+    """Unset, null and written out are one and the same, so that a finished recipe reads back as it was."""
+    config = CorruptionConfig.model_validate({"kind": kind})
+    assert config.strength == KINDS[kind].usual
+    assert config == CorruptionConfig.model_validate({"kind": kind, "strength": None})
+    assert config == CorruptionConfig.model_validate(config.model_dump())
+
+
+def test_another_kind_laid_over_a_recipe_takes_its_own_strength_or_is_refused(tmp_path: Path) -> None:
+    """The shipped recipe leaves the strength to the kind. One that names a strength of its kind has to name another."""
+    assert load_recipe("sena", images="mini").corruption == CorruptionConfig(kind="diffusion", strength=600)
+    over = load_recipe("sena", images="mini", settings=["corruption.kind=mask"])
+    assert over.corruption == CorruptionConfig(kind="mask", strength=0.5)
+    lower = tmp_path / "mine.yaml"
+    lower.write_text("extends: sena\ncorruption:\n  strength: 700\n")
+    with pytest.raises(RecipeError, match=r"mine\.yaml line 3: corruption\.strength is not possible: 700 .* of mask"):
+        load_recipe(lower, images="mini", settings=["corruption.kind=mask"])
+    mended = load_recipe(lower, images="mini", settings=["corruption={kind: mask, strength: null}"])
+    assert mended.corruption.strength == 0.5
+
+
+def test_a_kind_that_nobody_knows_is_one_fault() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("sena", images="mini", settings=["corruption.kind=fog"])
+    assert str(caught.value).count("\n") == 0
 
 
 def test_the_released_recipe_turns_every_quirk_on() -> None:

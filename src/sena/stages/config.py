@@ -6,11 +6,13 @@ released code, and `docs/quirks.md` lists them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from sena.config import Config
+from sena.images.kinds import KINDS, CorruptionKind, fault
 from sena.text import placeholders
 
 Tokens = Annotated[int, Field(ge=1, le=4096)]
@@ -137,12 +139,31 @@ class EnhanceConfig(Config):
 class CorruptionConfig(Config):
     """How the picture is spoiled under which the rejected answers are made."""
 
-    kind: Literal["diffusion", "none"] = "diffusion"
-    """`diffusion` adds the noise of a diffusion step; `none` leaves the picture whole."""
-    strength: float = Field(default=600, ge=0, le=999)
-    """For `diffusion` the step, counted from 0: the higher, the less is seen."""
+    kind: CorruptionKind = "diffusion"
+    """`diffusion` adds the noise of a diffusion step; the others stand in docs/corruptions.md. `no_image` asks without
+    the picture, `other_image` shows another one of the round, `none` leaves the picture whole."""
+    strength: float = KINDS["diffusion"].usual
+    """In the kind's own unit: for `diffusion` the step, counted from 0; the higher, the less is seen. Unset or null
+    takes the usual one of the kind."""
     draws: Literal["per_image", "per_answer"] = "per_image"
     """One noise for all answers of a picture in a round, or a fresh one for each answer (as released)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_strength(cls, data: Any) -> Any:
+        """A recipe that changes the kind need not name a strength, and never gets that of another kind unseen."""
+        if not isinstance(data, Mapping) or data.get("strength") is not None:
+            return data
+        known = KINDS.get(str(data.get("kind")), KINDS["diffusion"])  # of an unknown kind the kind is the fault
+        return {**data, "strength": known.usual}
+
+    @field_validator("strength")
+    @classmethod
+    def _known_strength(cls, strength: float, info: ValidationInfo) -> float:
+        wrong = fault(info.data["kind"], strength) if "kind" in info.data else None
+        if wrong:
+            raise ValueError(wrong)
+        return strength
 
 
 FilterName = Literal[
