@@ -11,9 +11,10 @@ from sena.data import shards
 from sena.data.make_pairs import Tables, make_pairs
 from sena.data.run_stage import run_stage
 from sena.engines.scripted import ScriptedEngine
-from sena.errors import ImageError, RunFolderError
+from sena.errors import ImageError, RunFolderError, SenaError
+from sena.images.kinds import shown
 from sena.recipes.recipe import Recipe, load_recipe
-from sena.records import Again, Drop, Image, Reply, Request, Row
+from sena.records import Again, Corruption, Drop, Image, Reply, Request, Row
 from sena.runs.folder import RoundFolder
 from sena.stages.base import Context
 
@@ -148,6 +149,46 @@ def test_seeds_differ_by_round_and_image() -> None:
     second = make_pairs(images("a"), scripted(ENGLISH), open_image, stages, Context(0, 2), 8)
     seeds = {(pair.image_id, pair.corruption_seed) for pair in first.pairs + second.pairs}
     assert len({seed for _, seed in seeds}) == 3
+
+
+def test_no_image_asks_the_rejected_half_without_its_picture() -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> str:
+        asked.append(request)
+        return ENGLISH[sort_of(request)]
+
+    tables = run(ScriptedEngine(script), ["a", "b"], "corruption.kind=no_image")
+    blind = [request for request in asked if request.image is None]
+    assert {request.id.split("/")[1] for request in blind} == {"reject"}
+    assert len(blind) == len(tables.pairs) == 4
+    assert {(pair.image_id, pair.corruption, pair.strength) for pair in tables.pairs} == {
+        ("a", "no_image", 0.0),
+        ("b", "no_image", 0.0),
+    }
+    assert {said.corruption for said in tables.replies if said.stage == "reject"} == {"no_image"}
+
+
+def test_other_image_shows_another_of_the_round_whoever_does_the_work() -> None:
+    """Six images in the round, two in the shard: what is shown instead is drawn from all, and is the seed's choice."""
+    names = tuple("abcdef")
+    stages = recipe("corruption.kind=other_image").stages()
+    context = Context(0, 1, names)
+    whole = make_pairs(images(*names), scripted(ENGLISH), open_image, stages, context, 6)
+    part = make_pairs(images("b", "e"), scripted(ENGLISH), open_image, stages, context, 1)
+    assert part.pairs == [pair for pair in whole.pairs if pair.image_id in "be"]
+    by_row = {pair.row_id: pair for pair in whole.pairs}
+    seen = {}
+    for said in whole.replies:
+        if said.stage == "reject":
+            pair = by_row[said.id.split("/")[0]]
+            spoiled = Corruption(pair.corruption, pair.strength, pair.corruption_seed)
+            assert said.image_id == shown(pair.image_id, spoiled, names) != pair.image_id
+            seen[pair.image_id] = said.image_id
+    assert len(seen) == 6
+    assert len(set(seen.values())) > 1
+    with pytest.raises(SenaError, match="a second picture"):
+        make_pairs(images("a"), scripted(ENGLISH), open_image, stages, Context(0, 1, ("a",)), 1)
 
 
 def test_a_stage_that_never_ends_is_ended() -> None:

@@ -79,6 +79,18 @@ def test_pictures_that_cannot_be_had_become_reasons() -> None:
     assert Pictures(picture, LOOK, 10**6).spoiled(replace(ALL[0], corruption="")).reason == "not spoiled"
 
 
+def test_a_request_without_its_picture_or_with_another_is_shown_so() -> None:
+    """Of the round's two other pictures the even seed takes the first."""
+    pictures = Pictures(picture, LOOK, 10**6)
+    blind = replace(ALL[0], corruption="no_image", strength=0.0)
+    assert pictures.spoiled(blind).reason == "asked without a picture"
+    ids = sorted({pair.image_id for pair in ALL})[:3]
+    swapped = replace(ALL[0], image_id=ids[0], corruption="other_image", strength=0.0, corruption_seed=8)
+    alone = replace(swapped, image_id=ids[1], corruption="none")
+    assert pictures.spoiled(swapped, ids).uri == pictures.spoiled(alone).uri
+    assert "a second picture" in pictures.spoiled(swapped, ids[:1]).reason
+
+
 def test_a_large_picture_becomes_a_small_jpeg_once() -> None:
     opens: list[str] = []
 

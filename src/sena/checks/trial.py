@@ -29,7 +29,7 @@ def run(recipe: Recipe, sources: Sequence[Source], count: int, reporter: Reporte
     vlm = load(names.model_folder(recipe.model.name), recipe.model.dtype, recipe.model.device)
     engine = LocalEngine(vlm, recipe.engine.batch, recipe.engine.cache_gb)
     start = time.monotonic()
-    context = Context(recipe.run.seed, 1)
+    context = Context(recipe.run.seed, 1, tuple(sorted(image.id for image in drawn.images)))
     made = make_pairs(drawn.images, engine, pictures.open, recipe.stages(), context, recipe.engine.window)
     _tell(made, {image.id: f"{image.source}/{image.path}" for image in drawn.images}, reporter)
     _project(recipe, time.monotonic() - start, count, len(made.pairs), reporter)

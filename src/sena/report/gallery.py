@@ -13,6 +13,7 @@ from itertools import chain, zip_longest
 from PIL import Image as PIL
 
 from sena.errors import ImageError, SenaError
+from sena.images.kinds import shown
 from sena.records import Corruption, Pair, Row
 from sena.report.read import RoundData
 from sena.seeds import derive
@@ -68,16 +69,22 @@ class Pictures:
     def clean(self, image_id: str) -> Picture:
         return self._keep((image_id,), lambda picture: _small(picture), image_id)
 
-    def spoiled(self, pair: Pair) -> Picture:
-        """The picture as the model saw it when it wrote the rejected answer."""
+    def spoiled(self, pair: Pair, images: Sequence[str] = ()) -> Picture:
+        """The picture as the model saw it when it wrote the rejected answer. `images` are the round's ids, sorted."""
         if not pair.corruption:
             return Picture(reason="not spoiled")
+        if pair.corruption == "no_image":
+            return Picture(reason="asked without a picture")
         look = self.look
         if look is None:
             return Picture(reason="how the model sees pictures is not known here")
         corruption = Corruption(pair.corruption, pair.strength, pair.corruption_seed)
-        key = (pair.image_id, pair.corruption, pair.strength, pair.corruption_seed)
-        return self._keep(key, lambda picture: _spoil(picture, corruption, look), pair.image_id)
+        try:
+            image_id = shown(pair.image_id, corruption, images) or pair.image_id
+        except SenaError as error:
+            return Picture(reason=f"the picture cannot be shown: {error}")
+        key = (image_id, pair.corruption, pair.strength, pair.corruption_seed)
+        return self._keep(key, lambda picture: _spoil(picture, corruption, look), image_id)
 
     def _keep(self, key: tuple[object, ...], make: Callable[[PIL.Image], PIL.Image], image_id: str) -> Picture:
         if key not in self._made:
@@ -144,10 +151,11 @@ def sample(pairs: Sequence[Pair], most: int, seed: object) -> list[Pair]:
 def cards(data: RoundData, most: int, pictures: Pictures, reference: Mapping[str, tuple[float, float]]) -> list[Card]:
     """The round's gallery."""
     rows = {row.id: row for row in data.answers}
+    images = sorted(image.id for image in data.images)
     made = []
     for pair in sample(data.pairs, most, data.number):
         chosen, rejected = compare(clip(pair.chosen), clip(pair.rejected))
-        clean, spoiled = pictures.clean(pair.image_id), pictures.spoiled(pair)
+        clean, spoiled = pictures.clean(pair.image_id), pictures.spoiled(pair, images)
         made.append(Card(pair, rows.get(pair.row_id), clean, spoiled, chosen, rejected, reference.get(pair.id)))
     return made
 

@@ -62,7 +62,7 @@ def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
     vlm = job.load_model(number - 1)
     template = for_data(job.recipe.model.data_template, vlm.template, vlm.processor)
     engine = job.engine(vlm.with_template(template))
-    context = Context(job.recipe.run.seed, number)
+    context = Context(job.recipe.run.seed, number, tuple(sorted(image.id for image in images)))
     before = sum(len(part) for part, ready in zip(parts, done, strict=True) if ready)
     if before:
         job.say(f"  {before} of {len(images)} images were done before")

@@ -16,6 +16,8 @@ class Context:
 
     run_seed: int
     round: int
+    images: tuple[str, ...] = ()
+    """The ids of all the round's images, sorted, for a corruption that shows another one."""
 
 
 class Stage(Protocol):

@@ -1,10 +1,11 @@
-"""The spoiled half of a pair: the same two prompts on the corrupted picture."""
+"""The spoiled half of a pair: the same two prompts on the corrupted picture, or on another or none at all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from sena.images.kinds import shown
 from sena.records import Again, Corruption, Drop, PairKind, Reply, Request, Row
 from sena.seeds import derive
 from sena.stages.asking import Asking, cut_with
@@ -49,4 +50,5 @@ class Reject:
 
     def _request(self, row: Row, context: Context, kind: PairKind, prompt: str, limit: int) -> Request:
         request = Asking(self.name, kind).request(row, context, prompt, limit)
-        return replace(request, corruption=corruption_of(row, context, self.corruption, kind))
+        spoiled = corruption_of(row, context, self.corruption, kind)
+        return replace(request, image=shown(row.image_id, spoiled, context.images), corruption=spoiled)
