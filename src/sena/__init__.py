@@ -12,13 +12,15 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "evolve": "sena.rounds.evolve",
     "pairs": "sena.rounds.evolve",
+    "train": "sena.rounds.train",
+    "export": "sena.rounds.export",
     "ask": "sena.rounds.speak",
     "evaluate": "sena.rounds.speak",
     "report": "sena.rounds.retell",
     "check": "sena.checks",
     "load_recipe": "sena.recipes.recipe",
 }
-__all__ = ["__version__", "ask", "check", "evaluate", "evolve", "load_recipe", "pairs", "report"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["__version__", "ask", "check", "evaluate", "evolve", "export", "load_recipe", "pairs", "report", "train"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ import traceback
 import click
 import typer
 
-from sena.cli import look, run
+from sena.cli import look, pairs_io, run
 from sena.errors import SenaError
 
 INTERRUPTED = 130
@@ -23,10 +23,12 @@ app = typer.Typer(
 )
 app.command("evolve")(run.evolve)
 app.command("pairs")(run.pairs)
+app.command("train")(pairs_io.train)
 app.command("check")(run.check)
 app.add_typer(look.recipes, name="recipes")
 app.command("show")(look.show)
 app.command("report")(look.report)
+app.command("export")(pairs_io.export)
 app.command("ask")(run.ask)
 app.command("eval")(run.evaluate)
 app.command("env")(look.env)

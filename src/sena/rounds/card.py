@@ -22,7 +22,21 @@ model.
 - pairs trained on: {pairs}
 - {measured}
 
-## Use
+{use}"""
+_PAIRS_TEXT = """---
+{head}---
+
+# {name}, trained on preference pairs
+
+Made with [sena](https://arxiv.org/abs/2412.15650) from `{base}`, by direct preference optimization on the pairs of a
+file.
+
+- pairs: {pairs}, from `{file}`
+- settings: `recipe.yaml` of the run (seed {seed}, {method} training, learning rate {rate:g}, beta {beta:g})
+- {measured}
+
+{use}"""
+_USE = """## Use
 
 ```python
 import sena
@@ -36,17 +50,8 @@ The licence of the base model holds for this one too.
 
 def model_card(recipe: Recipe, number: int, images: int, pairs: int) -> str:
     """README.md with the metadata that the hub reads. `number` is the round, `images` and `pairs` are its counts."""
-    local = recipe.model.name == "mini" or recipe.model.name.startswith((".", "/", "~"))
-    head: dict[str, Any] = {
-        "library_name": "transformers",
-        "pipeline_tag": "image-text-to-text",
-        "tags": ["sena", "dpo", "self-evolution"],
-    }
-    if not local:  # the hub takes only names of its own here
-        head = {"base_model": recipe.model.name, "base_model_relation": "finetune", **head}
-    measured = ", ".join(recipe.eval.benchmarks)
     return _TEXT.format(
-        head=yaml.safe_dump(head, sort_keys=False),
+        head=_head(recipe, "self-evolution"),
         name=recipe.model.name,
         rounds=f"{number} round" + ("s" if number > 1 else ""),
         base=recipe.model.name,
@@ -56,5 +61,40 @@ def model_card(recipe: Recipe, number: int, images: int, pairs: int) -> str:
         rate=recipe.train.learning_rate,
         beta=recipe.dpo.beta,
         pairs=pairs,
-        measured=f"measured with {measured}: see evidence.json beside this folder" if measured else "not measured",
+        measured=_measured(recipe),
+        use=_USE,
     )
+
+
+def pairs_card(recipe: Recipe, file: str, pairs: int) -> str:
+    """README.md of a model trained on the pairs of a file, of whose making nothing is known here."""
+    return _PAIRS_TEXT.format(
+        head=_head(recipe, "preference-optimization"),
+        name=recipe.model.name,
+        base=recipe.model.name,
+        file=file,
+        seed=recipe.run.seed,
+        method=recipe.train.method,
+        rate=recipe.train.learning_rate,
+        beta=recipe.dpo.beta,
+        pairs=pairs,
+        measured=_measured(recipe),
+        use=_USE,
+    )
+
+
+def _head(recipe: Recipe, tag: str) -> str:
+    local = recipe.model.name == "mini" or recipe.model.name.startswith((".", "/", "~"))
+    head: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "image-text-to-text",
+        "tags": ["sena", "dpo", tag],
+    }
+    if not local:  # the hub takes only names of its own here
+        head = {"base_model": recipe.model.name, "base_model_relation": "finetune", **head}
+    return yaml.safe_dump(head, sort_keys=False)
+
+
+def _measured(recipe: Recipe) -> str:
+    names = ", ".join(recipe.eval.benchmarks)
+    return f"measured with {names}: see evidence.json beside this folder" if names else "not measured"
