@@ -11,7 +11,7 @@ import pytest
 
 from sena.errors import SenaError
 from sena.images.corrupt import WAYS
-from sena.images.kinds import KINDS, CorruptionKind, fault, shown
+from sena.images.kinds import KINDS, CorruptionKind, fault, shown, told
 from sena.records import Corruption
 
 PAGE = Path(__file__).parents[2] / "docs" / "corruptions.md"
@@ -48,6 +48,11 @@ def test_a_request_shows_its_own_picture_none_or_another() -> None:
     for few in ([], ["b"]):
         with pytest.raises(SenaError, match="a second picture"):
             shown("b", Corruption("other_image", 0, 0), few)
+
+
+def test_reports_name_a_strength_where_there_is_one() -> None:
+    kinds = ("blur", "no_image", "a kind of a later version")
+    assert [told(kind, 4.5) for kind in kinds] == ["blur 4.5", "no_image", "a kind of a later version 4.5"]
 
 
 def test_the_kinds_load_no_torch() -> None:

@@ -80,6 +80,11 @@ def fault(kind: str, strength: float) -> str | None:
     )
 
 
+def told(kind: str, strength: float) -> str:
+    """Kind and strength as reports write them; of a kind that has no strength the name alone."""
+    return kind if kind in KINDS and not KINDS[kind].unit else f"{kind} {strength:g}"
+
+
 def shown(image: str, corruption: Corruption, images: Sequence[str]) -> str | None:
     """The id of the picture that a request about `image` shows under a corruption; None when it shows none.
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from sena.data.run_stage import Dropped, Said
 from sena.errors import SenaError
+from sena.images.kinds import told
 from sena.records import Pair, Row
 from sena.report.read import RoundData, read_rounds
 from sena.runs.folder import RunFolder
@@ -147,7 +148,7 @@ def _texts(row: Row) -> list[Text | Rule]:
 
 
 def _said(reply: Said) -> list[Text | Rule]:
-    spoiled = f", picture spoiled by {reply.corruption} {reply.strength:g}" if reply.corruption else ""
+    spoiled = f", picture spoiled: {told(reply.corruption, reply.strength)}" if reply.corruption else ""
     ended = "" if reply.finished else ", cut at the token limit"
     return [
         _line(f"\n{reply.stage}, asked {reply.id}{spoiled} ({reply.tokens} tokens{ended})", "cyan"),
@@ -157,12 +158,13 @@ def _said(reply: Said) -> list[Text | Rule]:
 
 
 def _pair(pair: Pair) -> list[Text | Rule]:
+    picture = told(pair.corruption, pair.strength) if pair.corruption else "clean"
     return [
         _line(f"\npair {pair.id} ({pair.kind}), kept", "bold green"),
         _field("prompt", pair.prompt),
         _field("chosen", pair.chosen),
         _field("rejected", pair.rejected),
-        _field("rejected picture", f"{pair.corruption or 'clean'} {pair.strength:g}, seed {pair.corruption_seed}"),
+        _field("rejected picture", f"{picture}, seed {pair.corruption_seed}"),
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sena import files
+from sena.images.kinds import told
 from sena.report import costs, words
 from sena.report.gallery import Look, OpenImage, Pictures, clip
 from sena.report.page import build
@@ -61,7 +62,13 @@ def render(values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        clip=clip, number=words.number, interval=words.interval, duration=costs.duration, size=costs.size, svg=Markup
+        clip=clip,
+        told=told,
+        number=words.number,
+        interval=words.interval,
+        duration=costs.duration,
+        size=costs.size,
+        svg=Markup,
     )
     css = Markup((HERE / "report.css").read_text())  # ours, so not escaped
     return environment.get_template("report.html.jinja").render(css=css, **values)
