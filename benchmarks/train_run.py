@@ -48,7 +48,7 @@ def run(recipe: Recipe, pairs: list[Pair], pictures: Pictures, packing: str) -> 
         forward = selftest.choose_forward(vlm, settings.train, pairs, pictures.open, print)
         size = settings.train.pairs_per_batch
         known = reference.compute(vlm, pairs, pictures.open, Path(place) / "r", size, forward)
-        data = trainer.Preferences(pairs, pictures.open, known)
+        data = trainer.Preferences(pairs, pictures.open, known, names.loss(settings.dpo))
         trainer.train(vlm, data, settings, 0, Path(place) / "c", lambda step: told.append(step.loss), forward)
         wall, cpu = (end - begin for begin, end in zip(start, now(), strict=True))
     return (wall, cpu), told

@@ -23,6 +23,7 @@ from sena.align import modes, plain, reference, selftest, trainer
 from sena.align.config import AlignmentConfig, AlignSettings, LoraConfig, TrainConfig
 from sena.models.load import load
 from sena.models.vlm import VLM
+from sena.recipes import names
 from sena.records import Pair
 
 SEED, RATE, BETA, LORA_RANK, EPOCHS = 0, 1e-5, 0.1, 64, 2
@@ -77,7 +78,7 @@ def run_sena(spec: dict[str, Any], vlm: VLM, pairs: list[Pair]) -> dict[str, Any
             told.append(step.named())
             times.append(clock.read())
 
-        data = trainer.Preferences(pairs, open_image, known)
+        data = trainer.Preferences(pairs, open_image, known, names.loss(chosen.dpo))
         trainer.train(vlm, data, chosen, SEED, Path(place) / "c", on_step, forward)
     scoring = [scored[kind] - hashed[kind] for kind in (0, 1)]
     return {

@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from sena.align import modes, plain, trainer
+from sena.align.config import DpoConfig
 from sena.align.metrics import StepMetrics
 from sena.align.reference import Reference
 from sena.errors import ModelError, NonFiniteError, SenaError
 from sena.models.vlm import VLM
-from tests.align.world import open_image, preferences, settings, some_pairs
+from sena.recipes import names
+from tests.align.world import LOSS, open_image, preferences, settings, some_pairs
 
 
 def weights(vlm: VLM) -> dict[str, torch.Tensor]:
@@ -118,16 +120,49 @@ def test_no_number_in_a_gradient_names_the_step(tiny: VLM, tmp_path: Path) -> No
 def test_foreign_references_are_told_before_anything_moves(tiny: VLM, tmp_path: Path) -> None:
     data, before = preferences(tiny, tmp_path / "reference"), weights(tiny)
     wrong = {name: each._replace(chosen=each.chosen - 2) for name, each in data.reference.items()}
-    with pytest.raises(SenaError, match=r"instead of log 2 = 0\.6931.* 2\.000 nats"):
+    with pytest.raises(SenaError, match=r"instead of 0\.6931.* 2\.000 nats"):
         trainer.train(tiny, replace(data, reference=wrong), settings(), 0, tmp_path / "c")
     assert all(torch.equal(tensor, before[name]) for name, tensor in tiny.model.state_dict().items())
 
 
+def off_by_two(each: Reference) -> Reference:
+    return each._replace(chosen=each.chosen - 2)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "smooth", "ipo", "simpo", "orpo"])
+@pytest.mark.parametrize("by_token", [False, True])
+def test_every_loss_trains_and_is_checked_where_it_asks_a_reference(
+    tiny: VLM, tmp_path: Path, loss: str, by_token: bool
+) -> None:
+    """Where policy and reference agree IPO is 1 / (4 x .5^2) = 1, the other two log 2."""
+    config = DpoConfig.model_validate({"loss": loss, "beta": 0.5, "per_token": by_token})
+    chosen = settings(epochs=3, pairs_per_step=8, weight=0, learning_rate=1e-4).model_copy(update={"dpo": config})
+    data, told = preferences(tiny, tmp_path / "reference", loss=names.loss(config)), list[StepMetrics]()
+    wrong = replace(data, reference={name: off_by_two(each) for name, each in data.reference.items()})
+    has_reference = loss not in ("simpo", "orpo")
+    if has_reference:
+        with pytest.raises(SenaError, match=r"instead of (1\.0000|0\.6931).* 2\.000 nats"):
+            trainer.train(tiny, wrong, chosen, 0, tmp_path / "w")
+    trainer.train(tiny, data if has_reference else wrong, chosen, 0, tmp_path / "c", told.append)
+    if has_reference:
+        assert told[0].dpo == pytest.approx(1.0 if loss == "ipo" else math.log(2), abs=1e-4)
+    assert told[-1].loss < told[0].loss
+    assert told[-1].rewards_margins > told[0].rewards_margins
+
+
+def test_a_checkpoint_belongs_to_one_loss(tiny: VLM, tmp_path: Path) -> None:
+    data, keys = preferences(tiny, tmp_path / "reference"), set[str]()
+    for change in ({}, {"loss": "ipo"}, {"per_token": True}, {"loss": "simpo", "gamma": 0.5}, {"loss": "simpo"}):
+        chosen = settings().model_copy(update={"dpo": DpoConfig.model_validate(change)})
+        keys.add(trainer.make_key(data, chosen, 0))
+    assert len(keys) == 5
+
+
 def test_missing_references_and_no_pairs(tiny: VLM, tmp_path: Path) -> None:
     with pytest.raises(SenaError, match="8 pairs have no reference"):
-        trainer.train(tiny, trainer.Preferences(some_pairs(), open_image, {}), settings(), 0, tmp_path)
+        trainer.train(tiny, trainer.Preferences(some_pairs(), open_image, {}, LOSS), settings(), 0, tmp_path)
     with pytest.raises(SenaError, match="no pairs"):
-        trainer.train(tiny, trainer.Preferences([], open_image, {}), settings(), 0, tmp_path)
+        trainer.train(tiny, trainer.Preferences([], open_image, {}, LOSS), settings(), 0, tmp_path)
 
 
 def test_lora_targets(tiny: VLM) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 from PIL import Image
 
 from sena.align import reference, trainer
-from sena.align.config import AlignmentConfig, AlignSettings, LoraConfig, TrainConfig
+from sena.align.config import AlignmentConfig, AlignSettings, DpoConfig, LoraConfig, TrainConfig
+from sena.align.losses import Loss
 from sena.models.vlm import VLM
+from sena.recipes import names
 from sena.records import Pair
 
 WORDS = ("a red cup", "two dogs", "no", "a bus by the sea", "green", "nothing at all", "ok")
@@ -49,7 +51,11 @@ def settings(mean: str = "all_pairs", weight: float = 1.0, lora: bool = False, *
     )
 
 
-def preferences(vlm: VLM, folder: Path, pairs: list[Pair] | None = None) -> trainer.Preferences:
+LOSS = names.loss(DpoConfig())
+"""That of `settings`."""
+
+
+def preferences(vlm: VLM, folder: Path, pairs: list[Pair] | None = None, loss: Loss = LOSS) -> trainer.Preferences:
     """Pairs with references by `vlm`, stored in `folder`."""
     pairs = some_pairs() if pairs is None else pairs
-    return trainer.Preferences(pairs, open_image, reference.compute(vlm, pairs, open_image, folder, 3))
+    return trainer.Preferences(pairs, open_image, reference.compute(vlm, pairs, open_image, folder, 3), loss)

@@ -213,7 +213,7 @@ def train(folder: Path, place: Path, chosen: AlignSettings, forward: Forward, st
 
     pairs = world.some_pairs(images=4, each=3)
     references = reference.compute(vlm, pairs, world.open_image, place / "reference", 3, forward)
-    data = trainer.Preferences(pairs, world.open_image, references)
+    data = trainer.Preferences(pairs, world.open_image, references, world.LOSS)
     policy, _ = trainer.train(vlm, data, chosen, 3, place / "checkpoints", on_step, forward)
     return policy, told
 
@@ -252,7 +252,7 @@ def test_metrics_stand_beside_their_pairs(tiny_folder: Path, tmp_path: Path) -> 
     pairs[2] = replace(pairs[2], chosen="a much longer answer than any of the others has")
     found = reference.compute(vlm, pairs, world.open_image, tmp_path / "reference", 3, TreeForward(150))
     found["pair31"] = found["pair31"]._replace(chosen=float("nan"))
-    data = trainer.Preferences(pairs, world.open_image, found)
+    data = trainer.Preferences(pairs, world.open_image, found, world.LOSS)
     with pytest.raises(Exception, match=r"make it so: pair31$"):
         trainer.train(vlm, data, world.settings(pairs_per_step=8), 0, tmp_path / "c", forward=TreeForward(150))
 

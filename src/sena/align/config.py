@@ -12,8 +12,18 @@ from sena.config import Config
 class DpoConfig(Config):
     """The preference term."""
 
+    loss: Literal["sigmoid", "smooth", "ipo", "simpo", "orpo"] = "sigmoid"
+    """`sigmoid` is DPO, `smooth` expects some pairs to be the wrong way round, `ipo` aims at a margin; `simpo` and
+    `orpo` ask no reference and count by token, `orpo` with the likelihood of the chosen answer added."""
     beta: float = Field(default=0.1, gt=0)
-    """How sharply a log-probability margin (in nats) counts; smaller lets the policy wander further from its start."""
+    """How sharply a log-probability margin (in nats) counts; smaller lets the policy wander further from its start.
+    SimPO's authors take 2 to 2.5. With `orpo` it is the weight of the odds ratio."""
+    per_token: bool = False
+    """Divide log-probabilities by the answer's tokens: length-normalised DPO with `sigmoid`, TRL's IPO with `ipo`."""
+    smoothing: float = Field(default=0.1, ge=0, lt=0.5)
+    """With `smooth`: share of the pairs that is thought to be the wrong way round."""
+    gamma: float = Field(default=1.0, ge=0)
+    """With `simpo`: margin that the rewards of the two answers should have."""
 
 
 class AlignmentConfig(Config):

@@ -33,11 +33,15 @@ NO_NUMBER_FOR_RESULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What is learned from. `open_image` gives the RGB picture of an image id, `reference` is by pair id."""
+    """What is learned from. `open_image` gives the RGB picture of an image id, `reference` is by pair id.
+
+    `loss` says how a pair counts; it must be the one that the settings name.
+    """
 
     pairs: Sequence[Pair]
     open_image: plain.OpenImage
     reference: Mapping[str, Reference]
+    loss: losses.Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ def _take(job: _Job, step: steps.Step) -> StepMetrics:
     rows = torch.cat(parts).cpu()[order]
     _check_finite(step, rows)
     if number == 0:
-        _check_first(job, rows)
+        _check_first(job, step, rows)
     norm = optimizer.grad_norm()
     if not math.isfinite(norm):
         raise NonFiniteError(f"A gradient of step {number} is no number. Its pairs: {_names(step)}")
@@ -159,7 +163,8 @@ def _accumulate(job: _Job, batch: Sequence[plain.Encoded], pairs: int, divisor: 
     found = job.forward(job.vlm, batch)
     stored = torch.tensor([job.data.reference[each.pair.id][:2] for each in batch], device=found.chosen.device)
     flags = torch.tensor([each.pair.kind == "description" for each in batch], device=found.chosen.device)
-    preference = losses.dpo(found.chosen, found.rejected, stored[:, 0], stored[:, 1], job.settings.dpo.beta)
+    tokens = found.chosen_tokens, found.rejected_tokens
+    preference = job.data.loss.of(losses.Scores(found.chosen, found.rejected, stored[:, 0], stored[:, 1], *tokens))
     content = losses.content(found.chosen, found.chosen_tokens, flags)
     loss = preference.losses.sum() / pairs + job.settings.alignment.weight * content.sum() / divisor
     loss.backward()
@@ -172,14 +177,19 @@ def _check_finite(step: steps.Step, rows: torch.Tensor) -> None:
         raise NonFiniteError(f"The loss is no number. The pairs that make it so: {_names(bad)}")
 
 
-def _check_first(job: _Job, rows: torch.Tensor) -> None:
-    """Before the first update the policy is the reference: margins are rounding and the preference loss is log 2."""
-    size = float(rows[:, list(metrics.NAMES).index("rewards_margins")].abs().mean()) / job.settings.dpo.beta
+def _check_first(job: _Job, step: steps.Step, rows: torch.Tensor) -> None:
+    """Before the first update the policy is the reference: margins are rounding and the preference loss is known."""
+    wanted, names = job.data.loss.at_reference, list(metrics.NAMES)
+    if wanted is None:
+        return
+    policy = rows[:, names.index("logps_chosen")] - rows[:, names.index("logps_rejected")]
+    reference = [job.data.reference[pair.id].chosen - job.data.reference[pair.id].rejected for pair in step]
+    size = float((policy.double() - torch.tensor(reference, dtype=torch.float64)).abs().mean())
     allowed = LARGEST_FIRST_MARGIN.get(job.vlm.dtype, 1.0)
     if size > allowed:
         raise SenaError(
-            f"The first preference loss is {float(rows[:, 0].mean()):.4f} instead of log 2 = {math.log(2):.4f}: the "
-            f"margins to the reference are {size:.3f} nats in the mean, where rounding makes {allowed} at most. The "
+            f"The first preference loss is {float(rows[:, 0].mean()):.4f} instead of {wanted:.4f}: the margins to the "
+            f"reference are {size:.3f} nats in the mean, where rounding makes {allowed} at most. The "
             f"references are not this model's: remove their folder to compute them again"
         )
 

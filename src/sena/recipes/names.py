@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sena.errors import RecipeError
@@ -9,6 +11,8 @@ from sena.images.config import ImagesConfig, SourceConfig
 from sena.images.sources import Source
 
 if TYPE_CHECKING:
+    from sena.align.config import DpoConfig
+    from sena.align.losses import Loss
     from sena.evals.base import Benchmark
 
 
@@ -41,6 +45,24 @@ def benchmark(name: str) -> Benchmark:
 
         return MiniBench()
     raise RecipeError(f"There is no benchmark {name!r}: known is mini")
+
+
+def loss(config: DpoConfig) -> Loss:
+    """The preference loss of a recipe with its parameters."""
+    from sena.align import losses
+
+    beta, log_two = config.beta, math.log(2)
+    table = {
+        "sigmoid": losses.Loss(partial(losses.dpo, beta=beta), log_two),
+        "smooth": losses.Loss(partial(losses.smooth, beta=beta, smoothing=config.smoothing), log_two),
+        "ipo": losses.Loss(partial(losses.ipo, beta=beta), 1 / (4 * beta**2)),
+        "simpo": losses.Loss(partial(losses.simpo, beta=beta, gamma=config.gamma), None),
+        "orpo": losses.Loss(partial(losses.orpo, beta=beta), None),
+    }
+    found = table[config.loss]
+    if config.per_token and found.at_reference is not None:  # the others count by token anyway
+        return losses.Loss(lambda scores: found.of(losses.per_token(scores)), found.at_reference)
+    return found
 
 
 def model_folder(name: str) -> str:

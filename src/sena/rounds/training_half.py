@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from sena.align.trainer import Preferences, Summary, train
 from sena.engines.base import OpenImage
 from sena.models.load import save
 from sena.models.vlm import VLM
+from sena.recipes import names
 from sena.records import Image, Pair
 from sena.rounds.card import model_card
 from sena.rounds.job import Job
@@ -52,7 +52,8 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
         return folder.model
     vlm = job.load_model(number - 1)
     job.release_model()  # training changes its weights, so nobody may take it for the starting model any more
-    data = Preferences(pairs, _open(job, folder), reference)
+    loss = names.loss(job.recipe.dpo)
+    data = Preferences(pairs, _open(job, folder), reference, loss)
     seed = derive(job.recipe.run.seed, number, "train")
     with job.timed(number, "train", 0) as task:
 
@@ -64,6 +65,7 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
         forward = choose_forward(vlm, job.recipe.train, pairs, data.open_image)
         policy, summary = train(vlm, data, job.recipe.align(), seed, folder.checkpoints, told, forward)
     _store(job, folder, policy, summary, len(pairs))
+    job.say(f"  trained {summary.steps} steps on {summary.pairs} pairs{_first(summary, loss.at_reference)}")
     return folder.model
 
 
@@ -78,8 +80,13 @@ def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: 
     make_folder(folder.model, fill)
     files.write_json(folder.training, {"steps": summary.steps, "pairs": summary.pairs})
     checkpoint.clear(folder.checkpoints)
-    first = f", first preference loss {summary.first_dpo:.4f} (log 2 is {math.log(2):.4f})" if summary.first_dpo else ""
-    job.say(f"  trained {summary.steps} steps on {summary.pairs} pairs{first}")
+
+
+def _first(summary: Summary, wanted: float | None) -> str:
+    if summary.first_dpo is None:
+        return ""
+    against = "" if wanted is None else f" ({wanted:.4f} where policy and reference agree)"
+    return f", first preference loss {summary.first_dpo:.4f}{against}"
 
 
 def _open(job: Job, folder: RoundFolder) -> OpenImage:
