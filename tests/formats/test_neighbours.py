@@ -1,4 +1,4 @@
-"""The TRL file in the hands of `datasets` and of TRL's own trainer."""
+"""The files in the hands of `datasets` and of TRL's own trainer."""
 
 from __future__ import annotations
 
@@ -32,6 +32,23 @@ def test_datasets_decodes_the_pictures(file: Path, tmp_path: Path) -> None:
     assert row["prompt"] == [{"role": "user", "content": [{"type": "image", "text": None}, words]}]
     assert row["chosen"] == [{"role": "assistant", "content": [{"type": "text", "text": "A red box."}]}]
     assert row["rejected"] == [{"role": "assistant", "content": [{"type": "text", "text": "A blue box."}]}]
+
+
+@pytest.mark.parametrize(
+    ("to", "name"), [("llama-factory", "pairs.json"), ("ms-swift", "pairs.jsonl"), ("llava", "pairs.json")]
+)
+def test_datasets_reads_the_json_layouts(to: str, name: str, tmp_path: Path) -> None:
+    """Which is what LLaMA-Factory and ms-swift open such files with."""
+    import datasets
+
+    write_pairs(to, PAIRS, read_image, tmp_path / to)
+    file = tmp_path / to / name
+    found = datasets.load_dataset("json", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [row["id"] for row in found] == ["p1", "p2", "p3", "p4"]
+    for row in found:
+        turns = row.get("messages") or row["conversations"]
+        assert sum(str(turn).count("<image>") for turn in turns) == 1
+        assert (file.parent / (row["image"] if "image" in row else row["images"][0])).is_file()
 
 
 def test_a_picture_of_several_rows_is_stored_once(tmp_path: Path) -> None:
