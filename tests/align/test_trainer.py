@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sena.align import modes, plain, trainer
+from sena.align import modes, plain, trainer, work
 from sena.align.config import DpoConfig
 from sena.align.metrics import StepMetrics
 from sena.align.reference import Reference
@@ -37,6 +37,21 @@ def test_metrics(tiny: VLM, tmp_path: Path) -> None:
     assert (summary.steps, summary.pairs, summary.resumed_at) == (2, 8, 0)
     assert summary.first_dpo == first.dpo
     assert {"loss/dpo", "loss/content", "rewards/accuracies", "logps/chosen", "grad_norm"} <= set(first.named())
+
+
+def test_tokens_and_utilisation(tiny: VLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of a peak on a CPU. With one, the share is what the tokens cost, by the time that they took."""
+    data, told = preferences(tiny, tmp_path / "reference"), list[StepMetrics]()
+    trainer.train(tiny, data, settings(pairs_per_step=8, learning_rate=0), 0, tmp_path / "c", told.append)
+    assert told[0].mfu is None
+    assert "mfu" not in told[0].named()
+    monkeypatch.setattr(work, "peak", lambda device, dtype: 1e9)
+    monkeypatch.setattr(work, "costs", lambda model: work.Costs(1000, 0))
+    trainer.train(tiny, data, settings(pairs_per_step=8, learning_rate=0), 0, tmp_path / "d", told.append)
+    encoded = plain.encode_pairs(tiny, data.pairs, open_image)
+    tokens = sum(2 * len(each.prompt) + len(each.chosen) + len(each.rejected) for each in encoded)
+    assert told[1].tokens_per_second / told[1].pairs_per_second == pytest.approx(tokens / 8)
+    assert told[1].named()["mfu"] == pytest.approx(told[1].tokens_per_second * 1000 / 1e9)
 
 
 def test_content_mean(tiny_folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,12 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class StepMetrics:
-    """Means over the pairs of one optimizer step, before its update. Log-probabilities and rewards in nats."""
+    """Means over the pairs of one optimizer step, before its update. Log-probabilities and rewards in nats.
+
+    Tokens are those that went through the language model: with trees, what answers share counts once. `mfu` is the
+    share of the GPU's peak that `work.py` counts, None where the peak is not known. `halvings` says how often the
+    step's batches were halved for want of memory.
+    """
 
     step: int
     steps: int
@@ -40,10 +45,13 @@ class StepMetrics:
     grad_norm: float
     learning_rate: float
     pairs_per_second: float
+    tokens_per_second: float
+    mfu: float | None
+    halvings: int
 
     def named(self) -> dict[str, float]:
-        """The same with TRL's names: `loss/dpo`, `rewards/margins`, ..."""
-        return {NAMES.get(name, name): value for name, value in asdict(self).items()}
+        """The same with TRL's names: `loss/dpo`, `rewards/margins`, ... What is not known is left out."""
+        return {NAMES.get(name, name): value for name, value in asdict(self).items() if value is not None}
 
 
 def columns(found: LogProbs, preference: Preference, content: torch.Tensor) -> torch.Tensor:

@@ -88,9 +88,9 @@ def set_training(vlm: VLM, checkpointing: bool | Literal["auto"]) -> None:
 
 def linear_names(model: Any, targets: Sequence[str]) -> list[str]:
     """Full names of the language model's linear layers, those called as in `targets` only when it is not empty."""
-    tongue = _child(model, TONGUES)
-    prefix = next(name for name, module in model.named_modules() if module is tongue)
-    linears = [name for name, module in tongue.named_modules() if isinstance(module, torch.nn.Linear)]
+    inner = tongue(model)
+    prefix = next(name for name, module in model.named_modules() if module is inner)
+    linears = [name for name, module in inner.named_modules() if isinstance(module, torch.nn.Linear)]
     chosen = [f"{prefix}.{name}" for name in linears if not targets or name.rpartition(".")[2] in targets]
     if not chosen:
         known = ", ".join(sorted({name.rpartition(".")[2] for name in linears}))
@@ -101,6 +101,11 @@ def linear_names(model: Any, targets: Sequence[str]) -> list[str]:
 def tower(model: Any) -> Any:
     """The vision tower, wrapped in adapters or not."""
     return _child(model, TOWERS)
+
+
+def tongue(model: Any) -> Any:
+    """The language model without its head, wrapped in adapters or not."""
+    return _child(model, TONGUES)
 
 
 def _child(model: Any, names: Sequence[str]) -> Any:

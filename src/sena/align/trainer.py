@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from sena import seeds
-from sena.align import checkpoint, fingerprint, losses, metrics, modes, plain, schedule, steps
+from sena.align import checkpoint, fingerprint, gradient, metrics, modes, plain, schedule, steps, work
 from sena.align.config import AlignSettings
+from sena.align.gradient import Preferences, Task
 from sena.align.metrics import StepMetrics
 from sena.align.optimizer import AdamW, clip_scale
-from sena.align.reference import Reference
-from sena.align.tree_forward import cut
 from sena.errors import NonFiniteError, SenaError
 from sena.models.vlm import VLM
 from sena.records import Pair
@@ -29,19 +28,6 @@ LARGEST_FIRST_MARGIN = {torch.float32: 0.01, torch.float64: 0.01}
 NO_NUMBER_FOR_RESULTS = {
     "train": {"packing", "batch_tokens", "pairs_per_batch", "save_every", "gradient_checkpointing"}
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What is learned from. `open_image` gives the RGB picture of an image id, `reference` is by pair id.
-
-    `loss` says how a pair counts; it must be the one that the settings name.
-    """
-
-    pairs: Sequence[Pair]
-    open_image: plain.OpenImage
-    reference: Mapping[str, Reference]
-    loss: losses.Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +43,13 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    vlm: VLM
-    data: Preferences
-    settings: AlignSettings
+    """A gradient's task, the weights that it moves, how many steps there are, and what a step costs at what peak."""
+
+    task: Task
     optimizer: AdamW
-    forward: plain.Forward
     count: int
+    costs: work.Costs
+    peak: float | None
 
 
 def train(
@@ -87,7 +74,8 @@ def train(
     policy = _prepare(vlm, settings, seed)
     plan = steps.compose(data.pairs, seed, settings.train.pairs_per_step, settings.train.epochs)
     optimizer = AdamW(modes.learning(policy), settings.train)
-    job = _Job(policy, data, settings, optimizer, forward, len(plan))
+    costs, peak = work.costs(policy.model), work.peak(policy.device, policy.dtype)
+    job = _Job(Task(policy, data, settings, forward), optimizer, len(plan), costs, peak)
     key = make_key(data, settings, seed)
     found = checkpoint.find(folder, key)
     if found:
@@ -129,46 +117,31 @@ def _prepare(vlm: VLM, settings: AlignSettings, seed: int) -> VLM:
 def _take(job: _Job, step: steps.Step) -> StepMetrics:
     """One optimizer step: gradients of all its batches, checks, update."""
     start = time.perf_counter()
-    number, optimizer, config = job.optimizer.steps, job.optimizer, job.settings.train
-    described = sum(pair.kind == "description" for pair in step)
-    divisor = losses.content_divisor(len(step), described, job.settings.alignment.mean)
-    encoded = plain.encode_pairs(job.vlm, step, job.data.open_image)
-    batches = cut(job.forward, encoded, config.pairs_per_batch)
-    parts = [_accumulate(job, [encoded[n] for n in batch], len(step), divisor) for batch in batches]
-    order = torch.tensor([number for batch in batches for number in batch]).argsort()
-    rows = torch.cat(parts).cpu()[order]
-    _check_finite(step, rows)
+    number, optimizer, settings = job.optimizer.steps, job.optimizer, job.task.settings
+    found = gradient.take(job.task, step)
+    _check_finite(step, found.rows)
     if number == 0:
-        _check_first(job, step, rows)
+        _check_first(job.task, step, found.rows)
     norm = optimizer.grad_norm()
     if not math.isfinite(norm):
         raise NonFiniteError(f"A gradient of step {number} is no number. Its pairs: {_names(step)}")
-    learning_rate = schedule.rate(config, number, job.count)
-    optimizer.step(learning_rate, clip_scale(norm, config.max_grad_norm))
-    means = metrics.summarise(rows, divisor)
+    learning_rate = schedule.rate(settings.train, number, job.count)
+    optimizer.step(learning_rate, clip_scale(norm, settings.train.max_grad_norm))
+    means = metrics.summarise(found.rows, found.divisor)
+    seconds = time.perf_counter() - start
     return StepMetrics(
         step=number,
         steps=job.count,
         pairs=len(step),
-        loss=means["dpo"] + job.settings.alignment.weight * means["content"],
+        loss=means["dpo"] + settings.alignment.weight * means["content"],
         grad_norm=norm,
         learning_rate=learning_rate,
-        pairs_per_second=len(step) / (time.perf_counter() - start),
+        pairs_per_second=len(step) / seconds,
+        tokens_per_second=found.work.tokens / seconds,
+        mfu=job.costs.of(found.work) / seconds / job.peak if job.peak else None,
+        halvings=found.halvings,
         **means,
     )
-
-
-def _accumulate(job: _Job, batch: Sequence[plain.Encoded], pairs: int, divisor: int) -> torch.Tensor:
-    """Add the batch's share of the step's gradient. Returns its metrics [P, 8]."""
-    found = job.forward(job.vlm, batch)
-    stored = torch.tensor([job.data.reference[each.pair.id][:2] for each in batch], device=found.chosen.device)
-    flags = torch.tensor([each.pair.kind == "description" for each in batch], device=found.chosen.device)
-    tokens = found.chosen_tokens, found.rejected_tokens
-    preference = job.data.loss.of(losses.Scores(found.chosen, found.rejected, stored[:, 0], stored[:, 1], *tokens))
-    content = losses.content(found.chosen, found.chosen_tokens, flags)
-    loss = preference.losses.sum() / pairs + job.settings.alignment.weight * content.sum() / divisor
-    loss.backward()
-    return metrics.columns(found, preference, content)
 
 
 def _check_finite(step: steps.Step, rows: torch.Tensor) -> None:
@@ -177,15 +150,15 @@ def _check_finite(step: steps.Step, rows: torch.Tensor) -> None:
         raise NonFiniteError(f"The loss is no number. The pairs that make it so: {_names(bad)}")
 
 
-def _check_first(job: _Job, step: steps.Step, rows: torch.Tensor) -> None:
+def _check_first(task: Task, step: steps.Step, rows: torch.Tensor) -> None:
     """Before the first update the policy is the reference: margins are rounding and the preference loss is known."""
-    wanted, names = job.data.loss.at_reference, list(metrics.NAMES)
+    wanted, names = task.data.loss.at_reference, list(metrics.NAMES)
     if wanted is None:
         return
     policy = rows[:, names.index("logps_chosen")] - rows[:, names.index("logps_rejected")]
-    reference = [job.data.reference[pair.id].chosen - job.data.reference[pair.id].rejected for pair in step]
+    reference = [task.data.reference[pair.id].chosen - task.data.reference[pair.id].rejected for pair in step]
     size = float((policy.double() - torch.tensor(reference, dtype=torch.float64)).abs().mean())
-    allowed = LARGEST_FIRST_MARGIN.get(job.vlm.dtype, 1.0)
+    allowed = LARGEST_FIRST_MARGIN.get(task.policy.dtype, 1.0)
     if size > allowed:
         raise SenaError(
             f"The first preference loss is {float(rows[:, 0].mean()):.4f} instead of {wanted:.4f}: the margins to the "

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from sena.align import forest
+from sena.align import forest, work
 from sena.align.plain import Encoded, Forward, LogProbs
 from sena.errors import ModelError
 from sena.models import encode, positions
@@ -48,8 +48,8 @@ class TreeForward:
 
     batch_tokens: int
 
-    def cut(self, pairs: Sequence[Encoded]) -> list[list[int]]:
-        return forest.cut(pairs, self.batch_tokens)
+    def cut(self, pairs: Sequence[Encoded], halvings: int = 0) -> list[list[int]]:
+        return forest.cut(pairs, self.batch_tokens >> halvings)
 
     def __call__(self, vlm: VLM, pairs: Sequence[Encoded]) -> LogProbs:
         """Log-probabilities of all pairs, in their order, by one forward over their images' trees."""
@@ -61,12 +61,24 @@ class TreeForward:
         return LogProbs(*(column[order] for column in found))
 
 
-def cut(forward: Forward, pairs: Sequence[Encoded], pairs_per_batch: int) -> list[list[int]]:
-    """Numbers of the pairs that go through the model together: trees by tokens, plain rows by number and in order."""
+def cut(forward: Forward, pairs: Sequence[Encoded], pairs_per_batch: int, halvings: int = 0) -> list[list[int]]:
+    """Numbers of the pairs that go through the model together: trees by tokens, plain rows by number and in order.
+
+    `halvings` says how often the tokens, or the number, are to be halved for want of memory.
+    """
     if isinstance(forward, TreeForward):
-        return forward.cut(pairs)
-    numbers = range(len(pairs))
-    return [list(numbers[start : start + pairs_per_batch]) for start in numbers[::pairs_per_batch]]
+        return forward.cut(pairs, halvings)
+    numbers, size = range(len(pairs)), max(pairs_per_batch >> halvings, 1)
+    return [list(numbers[start : start + size]) for start in numbers[::size]]
+
+
+def measure(forward: Forward, pairs: Sequence[Encoded]) -> work.Work:
+    """What a batch gives the language model to do."""
+    if isinstance(forward, TreeForward):
+        groups = forest.by_image(pairs)
+        trees = [forest.plant([pairs[number] for number in numbers]).tree for numbers in groups]
+        return work.total(work.of_tree(tree) for tree in trees)
+    return work.of_rows([len(each.prompt) + len(side) for each in pairs for side in (each.chosen, each.rejected)])
 
 
 def lay_out(trees: Sequence[forest.Planted], pad: int) -> Layout:

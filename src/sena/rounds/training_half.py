@@ -8,10 +8,11 @@ from pathlib import Path
 from sena import files
 from sena.align import checkpoint
 from sena.align import reference as references
+from sena.align.gradient import Preferences
 from sena.align.metrics import StepMetrics
 from sena.align.reference import Reference
 from sena.align.selftest import choose_forward
-from sena.align.trainer import Preferences, Summary, train
+from sena.align.trainer import Summary, train
 from sena.engines.base import OpenImage
 from sena.models.load import save
 from sena.models.vlm import VLM
@@ -61,6 +62,10 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
             task.total = step.steps
             task.advance(1, f"loss {step.loss:.3f} margin {step.rewards_margins:+.3f}")
             job.metrics.log(number, "train", step.named(), step.step)
+            if step.halvings:
+                job.say(
+                    f"  step {step.step} ran out of memory: its batches were halved {step.halvings}x, its loss stays"
+                )
 
         forward = choose_forward(vlm, job.recipe.train, pairs, data.open_image)
         policy, summary = train(vlm, data, job.recipe.align(), seed, folder.checkpoints, told, forward)
