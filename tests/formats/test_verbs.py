@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -82,6 +84,38 @@ def test_the_same_command_goes_on_and_another_file_is_refused(
     assert "was not begun from this pairs.json: choose another --out" in capsys.readouterr().err
     assert train(tiny_folder, exported, run.path, "--set", "dpo.beta=0.2") == 2
     assert "dpo.beta" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["sena.data.shards.count_rows", "sena.runs.tables.write", "sena.align.reference.read", "sena.align.schedule.rate"],
+)
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_run_that_was_stopped_goes_on_to_the_same_model(
+    place: str, calls: int, exported: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at the first or second call of something: amid the tables, behind the references, amid the steps."""
+    every = ("--set", "train.save_every=1")
+    assert train(tiny_folder, exported, tmp_path / "whole", *every) == 0
+    room, _, name = place.rpartition(".")
+    module = importlib.import_module(room)
+    real, left = getattr(module, name), [calls]
+
+    def stop(*args: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return real(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, stop)
+        stopped = train(tiny_folder, exported, tmp_path / "run", *every)
+    assert stopped == (130 if left[0] <= 0 else 0)
+    assert train(tiny_folder, exported, tmp_path / "run", *every) == 0
+    whole, again = (
+        (tmp_path / run / "round-1" / "model" / "model.safetensors").read_bytes() for run in ("whole", "run")
+    )
+    assert whole == again
 
 
 def test_a_faulty_file_leaves_no_run_folder(
