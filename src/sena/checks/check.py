@@ -16,6 +16,7 @@ from sena.progress import Reporter
 from sena.recipes import load as recipes
 from sena.recipes import names
 from sena.recipes.recipe import Recipe
+from sena.runs import trackers
 from sena.text import printable
 
 GIB = 1 << 30
@@ -47,6 +48,7 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     reporter.say(recipes.dump(recipe).rstrip())
     found = Findings()
     sources = found.attempt(names.sources, recipe.images) or []
+    found.attempt(trackers.demand, recipe.run.trackers)
     _check_images(recipe, sources, all_images, reporter, found)
     need = found.attempt(_memory, recipe)
     if need is not None:

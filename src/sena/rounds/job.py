@@ -27,8 +27,10 @@ from sena.recipes import load as recipes
 from sena.recipes import names
 from sena.recipes.recipe import Recipe
 from sena.records import Image
+from sena.runs import trackers
 from sena.runs.folder import RoundFolder, RunFolder, create_run, open_run
 from sena.runs.metrics import Metrics, peak_memory, reset_peak
+from sena.runs.trackers import Trackers
 
 
 @dataclass
@@ -107,6 +109,7 @@ class Job:
 def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[Job]:
     """Create the run folder or reopen it. Raises RunFolderError naming the keys in which the recipe has changed."""
     reporter = reporter or Reporter()
+    trackers.demand(recipe.run.trackers)
     if (out / "manifest.json").is_file():
         run = open_run(out)
         _refuse_changes(recipe, run)
@@ -120,7 +123,8 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
     torch.set_num_threads(plan["threads"])
     if resolve_device(recipe.model.device).type == "cpu":  # on a GPU it costs speed, and bytes are promised on CPUs
         torch.use_deterministic_algorithms(True, warn_only=True)
-    metrics = Metrics(run.metrics, run.path / "tensorboard")
+    told = Trackers(recipe.run.trackers, run.path.resolve().name, recipe.model_dump(mode="json"), run.metrics)
+    metrics = Metrics(run.metrics, run.path / "tensorboard", told)
     try:
         yield Job(recipe, run, reporter, metrics, plan)
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from sena.config import Config
@@ -16,3 +18,6 @@ class RunConfig(Config):
     """How often the loop is gone through, each time from the model that the last round left."""
     images_per_round: int = Field(default=6000, ge=1)
     """Fresh images a round."""
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio", "mlflow"], ...] = ()
+    """Where numbers go beside metrics.jsonl and TensorBoard, which are always written. Their packages are not installed
+    with sena."""

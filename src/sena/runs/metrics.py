@@ -1,4 +1,4 @@
-"""Numbers over time: one JSON object a line in metrics.jsonl, and the same as TensorBoard events."""
+"""Numbers over time: one JSON object a line in metrics.jsonl, the same as TensorBoard events, and to other trackers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sena.runs.trackers import Trackers
+
 
 class Metrics:
     """Appends; a reader merges the lines of a (round, stage, step), since a resumed run repeats a few."""
 
-    def __init__(self, path: Path, events: Path | None = None) -> None:
+    def __init__(self, path: Path, events: Path | None = None, trackers: Trackers | None = None) -> None:
         self.path = path
-        self._events = events
+        self._events, self._trackers = events, trackers
         self._writer: Any = None
 
     def log(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
@@ -24,6 +26,8 @@ class Metrics:
             handle.write(json.dumps(line, ensure_ascii=False) + "\n")
         if self._events is not None:
             self._tell_tensorboard(f"round-{round}/{stage}", values, step)
+        if self._trackers is not None:
+            self._trackers.log(f"round-{round}/{stage}", values, step)
 
     def _tell_tensorboard(self, prefix: str, values: Mapping[str, float | int | str], step: int) -> None:
         if self._writer is None:  # opened late: a finished run that is looked at again leaves no empty file of events
@@ -38,6 +42,8 @@ class Metrics:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+        if self._trackers is not None:
+            self._trackers.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
