@@ -167,7 +167,13 @@ def test_ask_needs_a_picture_and_a_question(capsys: pytest.CaptureFixture[str], 
 def test_ctrl_c_stops_with_130_and_the_run_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from sena.cli import main; main()", "evolve", "demo", *SMALL]
     command += ["--limit", "60", "--set", "engine.shard=4", "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
+    )
     shard = tmp_path / "run/round-1/shards/00000/manifest.json"
     for _ in range(6000):
         if shard.exists() or process.poll() is not None:
