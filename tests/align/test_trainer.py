@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from sena.align import modes, plain, trainer, work
 from sena.align.config import DpoConfig
@@ -16,6 +17,7 @@ from sena.align.reference import Reference
 from sena.errors import ModelError, NonFiniteError, SenaError
 from sena.models.vlm import VLM
 from sena.recipes import names
+from tests.align import families
 from tests.align.world import LOSS, open_image, preferences, settings, some_pairs
 
 
@@ -80,6 +82,40 @@ def test_full_moves_all_but_the_tower(tiny: VLM, tmp_path: Path) -> None:
     assert still == {name for name in before if "vision_tower" in name}
     assert not after.model.training
     assert not any(weight.requires_grad or weight.grad is not None for weight in after.model.parameters())
+
+
+def moves(vlm: VLM, folder: Path, **train: object) -> tuple[float, float]:
+    """Largest movement of a projector's weight, and of one of the language model, in one step of rate 1e-3."""
+    before, data = weights(vlm), preferences(vlm, folder / "reference")
+    after, _ = trainer.train(vlm, data, settings(pairs_per_step=8, **train), 0, folder / "checkpoints")
+    gaps = {name: float((tensor - before[name]).abs().max()) for name, tensor in after.model.state_dict().items()}
+    projector = [gap for name, gap in gaps.items() if "projector" in name]
+    return max(projector), max(gap for name, gap in gaps.items() if "projector" not in name)
+
+
+def test_the_projectors_own_rate(tiny: VLM, tmp_path: Path) -> None:
+    """AdamW's first step is as long as the rate, whatever the gradient."""
+    assert moves(tiny, tmp_path / "a", projector_learning_rate=1e-4) == pytest.approx((1e-4, 1e-3), rel=0.01)
+    assert moves(tiny, tmp_path / "b", projector_learning_rate=None) == pytest.approx((1e-3, 1e-3), rel=0.01)
+    assert moves(tiny, tmp_path / "c", projector_learning_rate=1e-4, learning_rate=0)[1] == 0
+
+
+def test_a_frozen_projector(tiny: VLM, tmp_path: Path) -> None:
+    """It takes no memory for gradients and states either."""
+    assert moves(tiny, tmp_path, projector_learning_rate=0) == (0, pytest.approx(1e-3, rel=0.01))
+    learning = modes.learning(modes.prepare_full(tiny, projector=False))
+    assert not any("projector" in name or "vision" in name for name, _ in learning)
+    assert set(modes.projector_weights(tiny.model)) == {
+        f"model.multi_modal_projector.linear_{layer}.{kind}" for layer in (1, 2) for kind in ("weight", "bias")
+    }
+
+
+def test_a_projector_that_cannot_learn(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="with method lora only adapters learn"):
+        settings(lora=True, projector_learning_rate=1e-4)
+    qwen, _ = families.make("qwen2_5_vl")
+    with pytest.raises(ModelError, match="projector is a part of its vision tower"):
+        trainer._with_own_rate(qwen, settings(projector_learning_rate=1e-4))
 
 
 def test_training_lowers_the_loss(tiny: VLM, tmp_path: Path) -> None:

@@ -81,6 +81,11 @@ def test_llava_7b(llava_7b: str) -> None:
     assert found.total == sum((found.weights, found.master, found.gradients, found.optimizer, found.activations))
 
 
+def test_a_frozen_projector_learns_nothing(llava_7b: str) -> None:
+    settings = AlignSettings(train=TrainConfig(projector_learning_rate=0))
+    assert memory(llava_7b, settings, dtype="bfloat16", device="cpu").learning == 6_738_939_904
+
+
 def test_llava_7b_lora(llava_7b: str) -> None:
     """Rank 4 on each layer's seven: 4 x (4 x (4096 + 4096) + 3 x (4096 + 11008)) x 32 = 9,994,240 parameters."""
     found = memory(llava_7b, LORA, dtype="bfloat16", device="cpu")

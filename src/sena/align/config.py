@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sena.config import Config
 
@@ -55,6 +55,8 @@ class TrainConfig(Config):
     """`full` trains all but the vision tower, `lora` trains adapters on the language model."""
     learning_rate: float = Field(default=2e-6, ge=0)
     """Highest rate of the schedule."""
+    projector_learning_rate: float | None = Field(default=None, ge=0)
+    """The same for the layers between vision tower and language model; null takes `learning_rate`, 0 freezes them."""
     schedule: Literal["cosine", "constant", "warmup_log_constant"] = "cosine"
     """Course after the warm-up; `warmup_log_constant` rises along a logarithm and stays, as the released runs did."""
     warmup: float = Field(default=0.03, ge=0, le=1)
@@ -79,6 +81,14 @@ class TrainConfig(Config):
     """Optimizer steps between checkpoints: what a kill can cost."""
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice to save memory; `auto` does so on a GPU whose memory the weights nearly fill."""
+
+    @model_validator(mode="after")
+    def _adapters_have_no_projector(self) -> TrainConfig:
+        if self.method == "lora" and self.projector_learning_rate:
+            raise ValueError(
+                "with method lora only adapters learn: leave projector_learning_rate out, or train in full"
+            )
+        return self
 
 
 class AlignSettings(Config):

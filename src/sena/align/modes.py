@@ -29,11 +29,21 @@ def scoring(vlm: VLM) -> Iterator[None]:
     vlm.model.train(was_training)
 
 
-def prepare_full(vlm: VLM) -> VLM:
-    """All weights learn, except those of the vision tower."""
+def prepare_full(vlm: VLM, projector: bool = True) -> VLM:
+    """All weights learn, except those of the vision tower, and of the projector unless it shall."""
     vlm.model.requires_grad_(True)
     tower(vlm.model).requires_grad_(False)
+    for weight in projector_weights(vlm.model).values():
+        weight.requires_grad_(projector)
     return vlm
+
+
+def projector_weights(model: Any) -> dict[str, torch.nn.Parameter]:
+    """Names and weights of all that belongs neither to the vision tower nor to the language model and its head."""
+    head = model.get_output_embeddings()
+    parts = (tower(model), tongue(model), head) if head is not None else (tower(model), tongue(model))
+    others = {id(weight) for part in parts for weight in part.parameters()}
+    return {name: weight for name, weight in model.named_parameters() if id(weight) not in others}
 
 
 def prepare_lora(vlm: VLM, config: LoraConfig, seed: int) -> VLM:

@@ -6,7 +6,7 @@ collects such updates, and the model's weight is the master rounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 
@@ -31,13 +31,16 @@ class AdamW:
         self.second = {name: torch.zeros_like(master) for name, master in self.masters.items()}
 
     @torch.no_grad()
-    def step(self, rate: float, scale: float = 1.0) -> None:
-        """One update at learning rate `rate`, gradients multiplied by `scale` (clipping), which are then dropped."""
+    def step(self, rate: float, scale: float = 1.0, others: Mapping[str, float] | None = None) -> None:
+        """One update at learning rate `rate`, gradients multiplied by `scale` (clipping), which are then dropped.
+
+        `others` are the rates, by name, of weights that have one of their own.
+        """
         self.steps += 1
         for name, weight in self.parameters.items():
             if weight.grad is None:
                 continue
-            self._update(name, weight.grad.float() * scale, rate)
+            self._update(name, weight.grad.float() * scale, (others or {}).get(name, rate))
             if self.masters[name].data_ptr() != weight.data_ptr():
                 weight.copy_(self.masters[name])
             weight.grad = None

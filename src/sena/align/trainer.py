@@ -19,7 +19,7 @@ from sena.align.config import AlignSettings
 from sena.align.gradient import Preferences, Task
 from sena.align.metrics import StepMetrics
 from sena.align.optimizer import AdamW, clip_scale
-from sena.errors import NonFiniteError, SenaError
+from sena.errors import ModelError, NonFiniteError, SenaError
 from sena.models.vlm import VLM
 from sena.records import Pair
 
@@ -43,10 +43,12 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A gradient's task, the weights that it moves, how many steps there are, and what a step costs at what peak."""
+    """A gradient's task, the weights that it moves (`projector`: names of those with a rate of their own), how many
+    steps there are, and what a step costs at what peak."""
 
     task: Task
     optimizer: AdamW
+    projector: frozenset[str]
     count: int
     costs: work.Costs
     peak: float | None
@@ -75,7 +77,8 @@ def train(
     plan = steps.compose(data.pairs, seed, settings.train.pairs_per_step, settings.train.epochs)
     optimizer = AdamW(modes.learning(policy), settings.train)
     costs, peak = work.costs(policy.model), work.peak(policy.device, policy.dtype)
-    job = _Job(Task(policy, data, settings, forward), optimizer, len(plan), costs, peak)
+    apart = _with_own_rate(policy, settings)
+    job = _Job(Task(policy, data, settings, forward), optimizer, apart, len(plan), costs, peak)
     key = make_key(data, settings, seed)
     found = checkpoint.find(folder, key)
     if found:
@@ -109,9 +112,23 @@ def _demand_references(data: Preferences) -> None:
 def _prepare(vlm: VLM, settings: AlignSettings, seed: int) -> VLM:
     torch.manual_seed(seeds.derive(seed, "train"))
     full = settings.train.method == "full"
-    policy = modes.prepare_full(vlm) if full else modes.prepare_lora(vlm, settings.lora, seed)
+    frozen = settings.train.projector_learning_rate == 0
+    policy = modes.prepare_full(vlm, not frozen) if full else modes.prepare_lora(vlm, settings.lora, seed)
     modes.set_training(policy, settings.train.gradient_checkpointing)
     return policy
+
+
+def _with_own_rate(policy: VLM, settings: AlignSettings) -> frozenset[str]:
+    """Names of the weights that learn at a rate of the projector's own. Raises ModelError when there are none."""
+    if not settings.train.projector_learning_rate:
+        return frozenset()
+    names = frozenset(modes.projector_weights(policy.model))
+    if not names:
+        raise ModelError(
+            "this model's projector is a part of its vision tower, which does not learn: leave "
+            "train.projector_learning_rate out"
+        )
+    return names
 
 
 def _take(job: _Job, step: steps.Step) -> StepMetrics:
@@ -126,7 +143,8 @@ def _take(job: _Job, step: steps.Step) -> StepMetrics:
     if not math.isfinite(norm):
         raise NonFiniteError(f"A gradient of step {number} is no number. Its pairs: {_names(step)}")
     learning_rate = schedule.rate(settings.train, number, job.count)
-    optimizer.step(learning_rate, clip_scale(norm, settings.train.max_grad_norm))
+    own = (settings.train.projector_learning_rate or 0) * schedule.share(settings.train, number, job.count)
+    optimizer.step(learning_rate, clip_scale(norm, settings.train.max_grad_norm), dict.fromkeys(job.projector, own))
     means = metrics.summarise(found.rows, found.divisor)
     seconds = time.perf_counter() - start
     return StepMetrics(

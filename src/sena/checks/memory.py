@@ -62,7 +62,8 @@ def memory(
     parts = count_parts(model)
     is_full = settings.train.method == "full"
     adapters = 0 if is_full else adapter_parameters(model, settings)
-    learning = parts.total - parts.vision if is_full else adapters
+    projector = 0 if settings.train.projector_learning_rate == 0 else parts.projector
+    learning = parts.language + projector if is_full else adapters
     learns_in = precision.itemsize if is_full else FLOAT32  # adapters are float32 beside weights of any precision
     is_checkpointed = settings.train.gradient_checkpointing
     if is_checkpointed == "auto":
