@@ -142,14 +142,35 @@ def test_activations_are_about_what_autograd_saves(
     assert loss.requires_grad
     size = vlm.dtype.itemsize
     answers = len(encoded[0].chosen)
-    estimate = sums.activations(vlm.model.config, 4, answers, size, is_checkpointed=False)
+    work = sums.batch(vlm.model.config, TrainConfig(packing="plain", pairs_per_batch=2), answers)
+    estimate = sums.activations(vlm.model.config, work, size, is_checkpointed=False)
     estimate -= 4 * answers * vlm.model.config.get_text_config().vocab_size * 4
     assert sum(kept.values()) == pytest.approx(estimate, rel=0.15)
 
 
+def test_what_goes_through_the_model_together(llava_7b: str) -> None:
+    """576 image tokens and 64 of prompt. Rows of 100 more: 4 x 740. A tree of one pair has 640 + 200 = 840 tokens, so
+    4 of them fit into 4,096; one that is larger than the budget goes alone.
+    """
+    config = sums.empty_model(llava_7b).config
+    assert sums.batch(config, TrainConfig(packing="plain", pairs_per_batch=2), 100) == (2960, 400)
+    assert sums.batch(config, TrainConfig(batch_tokens=4096), 100) == (4096, 800)
+    assert sums.batch(config, TrainConfig(batch_tokens=512), 100) == (840, 200)
+
+
+def test_the_budget_of_trees_counts(llava_7b: str) -> None:
+    small, large = (
+        memory(llava_7b, AlignSettings(train=TrainConfig(batch_tokens=tokens)), "bfloat16", "cpu", 100)
+        for tokens in (2048, 8192)
+    )
+    assert large.activations > 3 * small.activations
+
+
 def test_checkpointing_takes_less(llava_7b: str) -> None:
     model = sums.empty_model(llava_7b)
-    plain, checkpointed = (sums.activations(model.config, 4, 256, 2, is_checkpointed=each) for each in (False, True))
+    plain, checkpointed = (
+        sums.activations(model.config, sums.Batch(3584, 1024), 2, is_checkpointed=each) for each in (False, True)
+    )
     assert checkpointed < plain / 4
 
 

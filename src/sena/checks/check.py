@@ -52,7 +52,7 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     _check_images(recipe, sources, all_images, reporter, found)
     need = found.attempt(_memory, recipe)
     if need is not None:
-        _tell_memory(need, reporter, found)
+        _tell_memory(recipe, need, reporter, found)
         _tell_disk(recipe, need, reporter, found)
     for name in recipe.eval.benchmarks:
         found.attempt(names.benchmark, name)
@@ -105,7 +105,7 @@ def _open_all(recipe: Recipe, source: Source, paths: object, reporter: Reporter,
     reporter.say(f"images of {source.name} that would be skipped: {bad}")
 
 
-def _tell_memory(need: MemorySum, reporter: Reporter, found: Findings) -> None:
+def _tell_memory(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Findings) -> None:
     parts = ("weights", "master", "gradients", "optimizer", "activations", "total")
     labels = {"master": "master copy", "optimizer": "optimizer states", "activations": "activations (estimate)"}
     reporter.say(
@@ -114,10 +114,11 @@ def _tell_memory(need: MemorySum, reporter: Reporter, found: Findings) -> None:
     for part in parts:
         reporter.say(f"  {labels.get(part, part):24} {getattr(need, part) / GIB:9.2f} GiB")
     there, what = _memory_there()
+    size = "batch_tokens" if recipe.train.packing == "tree" else "pairs_per_batch"
     if need.total > there:
         found.faults.append(
             f"Training needs {need.total / GIB:.1f} GiB and {what} has {there / GIB:.1f}: set train.method=lora, "
-            f"a smaller train.pairs_per_batch, or take a larger machine"
+            f"a smaller train.{size}, or take a larger machine"
         )
 
 

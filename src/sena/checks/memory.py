@@ -1,15 +1,15 @@
 """How much memory training takes, from a model's config.json alone: no weight is read or made.
 
-Weights, master copy, gradients and optimizer states are exact. Activations are an estimate for the plain batch with
-fused attention (tests hold it to what autograd really saves), at the longest answers that the settings allow for.
+Weights, master copy, gradients and optimizer states are exact. Activations are an estimate with fused attention (tests
+hold it to what autograd really saves), at the longest answers that the settings allow for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sena.align.config import AlignSettings
+from sena.align.config import AlignSettings, TrainConfig
 
 PROMPT_TOKENS = 64
 """A generous length for a user's turn beside the picture."""
@@ -47,6 +47,13 @@ class MemorySum:
         return self.weights + self.master + self.gradients + self.optimizer + self.activations
 
 
+class Batch(NamedTuple):
+    """Tokens that go through the language model together, and how many of them are answers, which the head scores."""
+
+    tokens: int
+    answers: int
+
+
 def memory(
     name: str, settings: AlignSettings, dtype: str = "auto", device: str = "auto", answer_tokens: int = 512
 ) -> MemorySum:
@@ -77,7 +84,7 @@ def memory(
         gradients=learning * learns_in,
         optimizer=2 * learning * FLOAT32,
         activations=activations(
-            model.config, 2 * settings.train.pairs_per_batch, answer_tokens, precision.itemsize, is_checkpointed
+            model.config, batch(model.config, settings.train, answer_tokens), precision.itemsize, is_checkpointed
         ),
     )
 
@@ -133,8 +140,19 @@ def adapter_parameters(model: Any, settings: AlignSettings) -> int:
     return sum(settings.lora.r * (layer.in_features + layer.out_features) for layer in layers)
 
 
-def activations(config: Any, rows: int, answer_tokens: int, size: int, is_checkpointed: bool) -> int:
-    """Bytes between forward and backward, for `rows` answers in numbers of `size` bytes.
+def batch(config: Any, train: TrainConfig, answer_tokens: int) -> Batch:
+    """What goes through the model together: rows, or trees of one pair each up to the budget and at least one tree."""
+    before = image_tokens(config) + PROMPT_TOKENS
+    if train.packing == "plain":
+        rows = 2 * train.pairs_per_batch
+        return Batch(rows * (before + answer_tokens), rows * answer_tokens)
+    tree = before + 2 * answer_tokens
+    trees = max(train.batch_tokens // tree, 1)
+    return Batch(max(train.batch_tokens, tree), trees * 2 * answer_tokens)
+
+
+def activations(config: Any, work: Batch, size: int, is_checkpointed: bool) -> int:
+    """Bytes between forward and backward of a batch in numbers of `size` bytes.
 
     A layer keeps per token: both norms' input in float32, before and after their weight; queries, keys, values and
     the attended values; the gated half, its activation, the other half and their product. With checkpointing only
@@ -143,10 +161,9 @@ def activations(config: Any, rows: int, answer_tokens: int, size: int, is_checkp
     """
     text = config.get_text_config()
     width, layers = text.hidden_size, text.num_hidden_layers
-    tokens = rows * (image_tokens(config) + PROMPT_TOKENS + answer_tokens)
-    layer = tokens * (2 * FLOAT32 * width + size * (8 * width + 4 * text.intermediate_size))
-    kept = layers * tokens * width * size + layer if is_checkpointed else layers * layer
-    head = rows * answer_tokens * text.vocab_size * (size + 2 * FLOAT32)
+    layer = work.tokens * (2 * FLOAT32 * width + size * (8 * width + 4 * text.intermediate_size))
+    kept = layers * work.tokens * width * size + layer if is_checkpointed else layers * layer
+    head = work.answers * text.vocab_size * (size + 2 * FLOAT32)
     return kept + head
 
 
