@@ -46,6 +46,21 @@ def kill_when(arguments: Sequence[str], out: Path, moment: Callable[[Path], bool
     return False
 
 
+def after(seconds: float) -> Callable[[Path], bool]:
+    """The moment `seconds` after the program's first word in the log: what it needs to start is no risk."""
+    sizes: list[int] = []
+    begun: list[float] = []
+
+    def moment(run: Path) -> bool:
+        log = run / "log.txt"
+        sizes.append(log.stat().st_size if log.exists() else 0)
+        if sizes[-1] > sizes[0] and not begun:
+            begun.append(time.monotonic())
+        return bool(begun) and time.monotonic() - begun[0] > seconds
+
+    return moment
+
+
 def results(run: Path) -> dict[str, bytes]:
     """Every file of every round: tables, raw replies, references, weights, evidence."""
     return {
@@ -71,13 +86,9 @@ def main() -> None:
         finish(DEMO, whole)
         seconds = time.monotonic() - start
         done = 0
-        while done < options.kills:
-            # Short lives, so that all kills fall before the end: a run of T seconds is cut into twice as many pieces.
-            end = time.monotonic() + 4 + chance.uniform(0, seconds / options.kills)
-            if not kill_when(DEMO, killed, lambda run: time.monotonic() > end):  # noqa: B023
-                break
+        while done < options.kills and kill_when(DEMO, killed, after(chance.uniform(0, 3 * seconds / options.kills))):
             done += 1
-            print(f"kill {done}: {len(results(killed)) if killed.exists() else 0} files there")
+            print(f"kill {done}: {len(results(killed))} files there", flush=True)
         finish(DEMO, killed)
         wrong = differences(whole, killed)
         print(f"{done} kills of a run of {seconds:.0f} s; files that differ: {wrong or 'none'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -35,20 +36,25 @@ def _measure(job: Job, number: int, benchmark: Benchmark) -> dict[str, Any]:
     config = job.recipe.eval
     items = benchmark.items(config.pool, config.count)
     engine = job.engine(job.load_model(number))
-    with job.timed(number, f"eval {benchmark.name}", len(items)) as task:
-        records = run_benchmark(benchmark, engine, items, on_done=task.advance)
     path = job.round(number).path / "eval" / f"{benchmark.name}.jsonl"
-    files.write_text(path, "".join(json.dumps(benchmark.to_json(record)) + "\n" for record in records))
+    if not path.is_file():
+        with job.timed(number, f"eval {benchmark.name}", len(items)) as task:
+            made = run_benchmark(benchmark, engine, items, on_done=task.advance)
+        files.write_text(path, "".join(json.dumps(benchmark.to_json(record)) + "\n" for record in made))
+    records = _read(benchmark, path)
     figures: dict[str, Any] = {"metrics": benchmark.summarise(records)}
     twin = benchmark.blind_twin()
     if twin is not None:
         figures["blind"] = twin.summarise(run_benchmark(twin, engine, items))
     if number:
         base = job.round(0).path / "eval" / f"{benchmark.name}.jsonl"
-        before = [benchmark.from_json(json.loads(line)) for line in base.read_text().splitlines()]
-        figures["to_base"] = benchmark.compare(before, records)
+        figures["to_base"] = benchmark.compare(_read(benchmark, base), records)
     job.metrics.log(number, f"eval {benchmark.name}", {key: each["value"] for key, each in figures["metrics"].items()})
     return figures
+
+
+def _read(benchmark: Benchmark, path: Path) -> list[Any]:
+    return [benchmark.from_json(json.loads(line)) for line in path.read_text().splitlines()]
 
 
 def table(title: str, figures: dict[str, Any]) -> Table:

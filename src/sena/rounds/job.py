@@ -113,12 +113,13 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
     if (out / "manifest.json").is_file():
         run = open_run(out)
         _refuse_changes(recipe, run)
+        reporter.log = run.log
         reporter.say(f"Going on with the run in {out}")
     else:
         _demand_usable(recipe)
         run = create_run(out, recipes.dump(recipe), _manifest(recipe))
+        reporter.log = run.log
         reporter.say(f"A new run in {out}")
-    reporter.log = run.log
     plan = files.read_json(run.manifest)["plan"]
     torch.set_num_threads(plan["threads"])
     if resolve_device(recipe.model.device).type == "cpu":  # on a GPU it costs speed, and bytes are promised on CPUs
