@@ -16,6 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import sena
+from sena.engines.local import LocalEngine
+from sena.evals.base import run_benchmark
+from sena.mini import mini_folder
+from sena.mini.bench import MiniBench
+from sena.models.load import load
 from sena.records import Pair
 from sena.runs import tables
 from sena.runs.folder import RunFolder
@@ -57,6 +62,25 @@ def run_still(out: Path, settings: list[str]) -> Path:
     return run
 
 
+def judge_again(runs: list[Path], scenes: int) -> None:
+    """Base and last models on more scenes of the evaluation pool than the runs themselves looked at."""
+    bench = MiniBench()
+    items = bench.items("evaluation", scenes)
+
+    def records(model: str) -> list[Any]:
+        return run_benchmark(bench, LocalEngine(load(model), 64), items)
+
+    base = records(str(mini_folder()))
+    changes = [bench.compare(base, records(str(RunFolder(run).round(3).model))) for run in runs]
+    start = bench.summarise(base)
+    print(f"\n| metric, {scenes} scenes | base | difference, interval over seeds | lowest lower end of a seed |")
+    print("|---|---|---|---|")
+    for name in METRICS:
+        before = f"{start[name]['value']:.3f}" if name in start else ""
+        low = min(change[name]["low"] for change in changes)
+        print(f"| {name} | {before} | {over_seeds([change[name]['value'] for change in changes])} | {low:+.3f} |")
+
+
 def over_seeds(values: list[float]) -> str:
     """Mean and 95 % interval over runs."""
     half = T_95[len(values)] * statistics.stdev(values) / math.sqrt(len(values))
@@ -90,11 +114,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/five-seeds"))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--scenes", type=int, default=2000)
     parser.add_argument("--set", action="append", default=[], dest="settings")
     options = parser.parse_args()
     runs = [run_seed(options.out, seed, options.settings) for seed in range(options.seeds)]
     swapped, still = run_swapped(options.out, options.settings), run_still(options.out, options.settings)
     tell(runs, 3)
+    judge_again(runs, options.scenes)
     print(f"\n| one round of seed 0 | {' | '.join(METRICS)} |\n|---|{'---|' * len(METRICS)}")
     control("as it is", runs[0])
     control("chosen and rejected swapped", swapped)
