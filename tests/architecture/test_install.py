@@ -32,11 +32,12 @@ def test_the_lock_is_what_the_tests_run_on() -> None:
 
 
 def test_all_that_sena_needs_is_locked() -> None:
-    """From pyproject's requirements on, every requirement of a requirement that counts on this machine.
+    """From pyproject's requirements and extras on, every requirement of a requirement that counts on this machine.
 
     Beside torch goes what only its own build knows (CUDA libraries): installed with it, not locked.
     """
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+    extras = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
+    wanted = [*PROJECT["dependencies"], *(each for each in extras if not each.startswith("sena["))]
     seen: set[str] = set()
     missing: set[str] = set()
     while wanted:
