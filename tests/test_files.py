@@ -48,3 +48,16 @@ def test_seeds_and_ids_come_from_their_parts() -> None:
     assert all(0 <= seeds.derive(0, n) < 2**63 for n in range(100))
     counts = [sum(seeds.pick(4, n) == k for n in range(4000)) for k in range(4)]
     assert all(900 < count < 1100 for count in counts)
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    def fail(path: Path) -> None:
+        (path / "half").write_text("x")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(SenaError, match=r"No space left on the disk of .*model"):
+        files.make_folder(tmp_path / "model", fail)
+    assert list(tmp_path.iterdir()) == []
+    files.make_folder(tmp_path / "model", lambda path: files.write_text(path / "a", "1"))
+    files.make_folder(tmp_path / "model", lambda path: files.write_text(path / "b", "2"))
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["b"]

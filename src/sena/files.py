@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,26 @@ def sha256(path: Path) -> str:
         while piece := handle.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """A folder that exists whole or not at all: filled beside its place, then moved there in one step."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    remove_tree(temporary)
+    temporary.mkdir(parents=True)
+    try:
+        fill(temporary)
+    except OSError as error:
+        remove_tree(temporary)
+        raise disk_error(path, error) from error
+    remove_tree(path)
+    os.replace(temporary, path)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder of ours, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
 
 
 def disk_error(path: Path, error: OSError) -> SenaError:

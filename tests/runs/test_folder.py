@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sena import files
-from sena.errors import RunFolderError, SenaError
+from sena.errors import RunFolderError
 from sena.runs import folder
 
 
@@ -45,16 +44,3 @@ def test_two_processes_cannot_work_in_one_folder(tmp_path: Path) -> None:
         assert "is in use by process" in other.stdout
     other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert other.stdout == "in\n"
-
-
-def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
-    def fail(path: Path) -> None:
-        (path / "half").write_text("x")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with pytest.raises(SenaError, match=r"No space left on the disk of .*model"):
-        folder.make_folder(tmp_path / "model", fail)
-    assert list(tmp_path.iterdir()) == []
-    folder.make_folder(tmp_path / "model", lambda path: files.write_text(path / "a", "1"))
-    folder.make_folder(tmp_path / "model", lambda path: files.write_text(path / "b", "2"))
-    assert [path.name for path in (tmp_path / "model").iterdir()] == ["b"]

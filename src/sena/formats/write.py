@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sena import files
 from sena.errors import ImageError, SenaError
 from sena.formats import EXPORTS
 from sena.formats.example import PLACEHOLDERS, ReadImage
 from sena.records import Pair
-from sena.runs.folder import make_folder, remove_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ def write_pairs(to: str, pairs: Sequence[Pair], read_image: ReadImage, folder: P
             ) from error
 
     try:
-        make_folder(folder, lambda place: EXPORTS[to].write(kept, read, place))
+        files.make_folder(folder, lambda place: EXPORTS[to].write(kept, read, place))
     finally:
-        remove_tree(folder.with_name(f".{folder.name}.tmp"))
+        files.remove_tree(folder.with_name(f".{folder.name}.tmp"))
     return Exported(folder, len(kept), left_out)
 
 

@@ -21,7 +21,7 @@ from sena.records import Image, Pair
 from sena.rounds.card import model_card
 from sena.rounds.job import Job
 from sena.runs import tables
-from sena.runs.folder import RoundFolder, make_folder
+from sena.runs.folder import RoundFolder
 from sena.seeds import derive
 
 
@@ -82,7 +82,7 @@ def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: 
         save(policy, place)
         files.write_text(place / "README.md", card)
 
-    make_folder(folder.model, fill)
+    files.make_folder(folder.model, fill)
     files.write_json(folder.training, {"steps": summary.steps, "pairs": summary.pairs})
     checkpoint.clear(folder.checkpoints)
 

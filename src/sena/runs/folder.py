@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,25 +152,3 @@ def locked(path: Path) -> Iterator[None]:
         handle.write(str(os.getpid()))
         handle.flush()
         yield
-
-
-def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """A folder that exists whole or not at all: filled beside its place, then moved there in one step."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    remove_tree(temporary)
-    temporary.mkdir(parents=True)
-    try:
-        fill(temporary)
-    except OSError as error:
-        remove_tree(temporary)
-        raise files.disk_error(path, error) from error
-    remove_tree(path)
-    os.replace(temporary, path)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a folder of ours, if it is there."""
-    import shutil
-
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
