@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,21 @@ def prompt_ids(vlm: VLM, prompt: str, pixels: Pixels | None) -> list[int]:
     return _encode(vlm, text, [span])
 
 
+def chat_ids(vlm: VLM, turns: Sequence[tuple[str, str]], prompt: str, pixels: Pixels | None) -> list[int]:
+    """Ids of a conversation up to where its next answer begins: earlier questions with their answers, then `prompt`.
+
+    The picture stands before the first question. Needs a template that knows several turns, unless `turns` is empty.
+    """
+    template = vlm.template
+    parts = [each for question, answer in turns for each in (question, answer)]
+    behind = [f"{template.after}{template.separator}", template.between] * len(turns)
+    text, spans = _head(vlm, pixels), []
+    for words, mark in zip([*parts, prompt], [*behind, template.after], strict=True):
+        spans.append((len(text), len(text) + len(words)))
+        text += words + mark
+    return _encode(vlm, text, spans)
+
+
 def answer_ids(vlm: VLM, prompt: str, answer: str, pixels: Pixels | None = None) -> list[int]:
     """Ids of the answer as it stands behind its prompt, and the end token.
 
@@ -77,12 +93,15 @@ def decode(vlm: VLM, ids: list[int]) -> str:
 
 
 def _prompt(vlm: VLM, prompt: str, pixels: Pixels | None) -> tuple[str, tuple[int, int]]:
-    template = vlm.template
+    head = _head(vlm, pixels)
+    return f"{head}{prompt}{vlm.template.after}", (len(head), len(head) + len(prompt))
+
+
+def _head(vlm: VLM, pixels: Pixels | None) -> str:
+    """The template up to the first user's text, the picture's placeholders expanded."""
     if pixels is None:
-        head = template.before
-    else:
-        head = template.before_image.replace(vlm.processor.image_token, pixels.text, 1)
-    return f"{head}{prompt}{template.after}", (len(head), len(head) + len(prompt))
+        return vlm.template.before
+    return vlm.template.before_image.replace(vlm.processor.image_token, pixels.text, 1)
 
 
 def _encode(vlm: VLM, text: str, foreign: list[tuple[int, int]], special: bool = True) -> list[int]:
@@ -95,6 +114,8 @@ def _encode(vlm: VLM, text: str, foreign: list[tuple[int, int]], special: bool =
     adds_begin = special and not (begin and text.startswith(begin))
     coded = vlm.tokenizer(text, add_special_tokens=adds_begin, return_offsets_mapping=True)
     for index, (start, stop) in zip(coded["input_ids"], coded["offset_mapping"], strict=True):
+        if index == vlm.tokenizer.unk_token_id and text[start:stop] != vlm.tokenizer.unk_token:
+            continue  # an unknown word, no token that somebody typed
         if index in vlm.special_ids and any(low <= start < stop <= high for low, high in foreign):
             return _encode_cut(vlm, text, foreign, (start, stop), special)
     return list(coded["input_ids"])

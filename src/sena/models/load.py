@@ -40,8 +40,10 @@ def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
         trust_remote_code=False,
     )
     processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
+    template = templates.choose(config.model_type, processor)
+    templates.settle(processor, template)
     model.to(place).eval()
-    return VLM(model, processor, templates.choose(config.model_type, processor), name)
+    return VLM(model, processor, template, name)
 
 
 def load_config(name: str) -> Any:
