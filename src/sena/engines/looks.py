@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from PIL import Image
+
 from sena.engines.base import OpenImage
+from sena.images import layout
 from sena.images.corrupt import corrupt
 from sena.images.plane import Colours
 from sena.models import encode
@@ -20,6 +23,7 @@ class Looks:
     """Processed pictures by look; kept until they are cleared, since an id may later mean another picture."""
 
     _kept: dict[Look, encode.Pixels] = field(default_factory=dict)
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def at(self, vlm: VLM, request: Request, open_image: OpenImage) -> encode.Pixels | None:
         """The request's picture as the model takes it, or None for a request without one."""
@@ -27,22 +31,44 @@ class Looks:
             return None
         look = (request.image, request.corruption)
         if look not in self._kept:
-            clean = self._kept.get((request.image, None))
-            if clean is None:
-                clean = encode.process(vlm, open_image(request.image))
-                self._kept[request.image, None] = clean
-            if request.corruption is not None:
-                spoiled = corrupt(clean.tensors["pixel_values"], request.corruption, _colours(vlm))
-                clean = encode.Pixels({**clean.tensors, "pixel_values": spoiled}, clean.text)
-            self._kept[look] = clean
+            clean = self._clean(vlm, request.image, open_image)
+            spoiled = _spoil(vlm, clean, request.corruption, self._sizes[request.image])
+            self._kept[look] = spoiled
         return self._kept[look]
+
+    def _clean(self, vlm: VLM, image: str, open_image: OpenImage) -> encode.Pixels:
+        if (image, None) not in self._kept:
+            picture = open_image(image)
+            self._sizes[image] = picture.size
+            self._kept[image, None] = encode.process(vlm, picture)
+        return self._kept[image, None]
 
     def clear(self) -> None:
         self._kept.clear()
+        self._sizes.clear()
 
 
-def _colours(vlm: VLM) -> Colours | None:
-    """How the model's processor normalises; None from one that does not tell."""
+def demand(vlm: VLM, kind: str, strength: float) -> None:
+    """Try a corruption on a grey picture, which needs no weights. Raises SenaError with the mend when the model's input
+    cannot be spoiled so: before a run begins, since it does not depend on the picture."""
+    if kind != "no_image":
+        grey = Image.new("RGB", (640, 480), (128, 128, 128))
+        _spoil(vlm, encode.process(vlm, grey), Corruption(kind, strength, 0), grey.size)
+
+
+def _spoil(vlm: VLM, clean: encode.Pixels, corruption: Corruption | None, size: tuple[int, int]) -> encode.Pixels:
+    """`size` is the picture's own: some processors choose their tiles by it."""
+    if corruption is None:
+        return clean
     processor = vlm.processor.image_processor
+    planes = layout.planes(clean.tensors, processor, size)
+    spoiled = corrupt(clean.tensors["pixel_values"], corruption, _colours(processor), planes)
+    return encode.Pixels({**clean.tensors, "pixel_values": spoiled}, clean.text)
+
+
+def _colours(processor: object) -> Colours | None:
+    """How an image processor normalises; None from one that does not tell."""
+    if getattr(processor, "do_normalize", True) is False:
+        return Colours((0, 0, 0), (1, 1, 1))
     mean, std = getattr(processor, "image_mean", None), getattr(processor, "image_std", None)
     return Colours(mean, std) if mean and std else None

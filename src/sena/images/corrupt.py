@@ -16,7 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from sena.errors import SenaError
-from sena.images import colour, kinds, spoil
+from sena.images import colour, kinds, layout, spoil
+from sena.images.layout import Planes
 from sena.images.plane import Colours, Way, on_colours, on_plane
 from sena.records import Corruption
 
@@ -37,14 +38,16 @@ def alpha_bar(step: float) -> float:
     return float(_schedule()[int(step)])
 
 
-def corrupt(pixels: Tensor, corruption: Corruption, colours: Colours | None = None) -> Tensor:
+def corrupt(
+    pixels: Tensor, corruption: Corruption, colours: Colours | None = None, planes: Planes | None = None
+) -> Tensor:
     """Spoil one picture: the model's own input, normalised, any shape, float32, on the CPU. Returns a new tensor.
 
-    `colours` says how the model normalises, which the kinds that change colours have to know. `other_image` is left as
-    it is: the request names the other picture already (`kinds.shown`). The same pixels and corruption give the same
-    result, wherever the model itself runs.
-    Raises SenaError for an unknown kind, a strength out of range or pixels that the kind cannot spoil, TypeError for
-    pixels of another type or place, or colours that are needed and not told.
+    `planes` (`layout.planes`) say where whole pictures lie in it; without them it has to be one. `colours` say how the
+    model normalises. `other_image` is left as it is: the request names the other picture already (`kinds.shown`). The
+    same pixels and corruption give the same result, wherever the model itself runs.
+    Raises SenaError for an unknown kind, a strength out of range or what `refusal` tells, TypeError for pixels of
+    another type or place.
     """
     if corruption.kind not in WAYS:
         raise SenaError(f"There is no corruption {corruption.kind!r}: choose one of {', '.join(sorted(WAYS))}")
@@ -53,7 +56,24 @@ def corrupt(pixels: Tensor, corruption: Corruption, colours: Colours | None = No
     wrong = kinds.fault(corruption.kind, corruption.strength)
     if wrong:
         raise SenaError(f"corruption.strength: {wrong}")
-    return WAYS[corruption.kind](pixels, corruption, colours)
+    planes = layout.whole(pixels) if planes is None else planes
+    wrong = refusal(corruption.kind, bool(planes), colours is not None)
+    if wrong:
+        raise SenaError(f"corruption.kind: {wrong} (its pixels have the shape {list(pixels.shape)})")
+    return WAYS[corruption.kind](pixels, corruption, planes, colours)
+
+
+def refusal(kind: str, has_planes: bool, has_colours: bool) -> str | None:
+    """Why a kind cannot spoil what a model takes, with the mend; None when it can. It depends on the model alone, never
+    on the picture, so that a run that has begun is not stopped by it."""
+    mend = f"choose {', '.join(sorted(set(WAYS) - ON_PLANES - ON_COLOURS - {'none'}))}"
+    if kind in ON_PLANES | ON_COLOURS and not has_planes:
+        return f"{kind} has to know where a whole picture lies in the model's input, which of this model is not known: {mend}"
+    if kind in ON_COLOURS and not has_colours:
+        return (
+            f"{kind} has to know black from white, and this model's processor does not tell how it normalises: {mend}"
+        )
+    return None
 
 
 def corrupt_picture(
@@ -78,32 +98,36 @@ def corrupt_picture(
     return Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
 
 
-def _none(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
+def _none(pixels: Tensor, corruption: Corruption, planes: Planes, colours: Colours | None) -> Tensor:
     return pixels.clone()
 
 
-def _diffusion(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
+def _diffusion(pixels: Tensor, corruption: Corruption, planes: Planes, colours: Colours | None) -> Tensor:
     kept = alpha_bar(corruption.strength)
     generator = torch.Generator().manual_seed(corruption.seed)
     noise = torch.randn(pixels.shape, generator=generator, dtype=torch.float32)
     return kept**0.5 * pixels + (1 - kept) ** 0.5 * noise
 
 
-def _gone(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
+def _gone(pixels: Tensor, corruption: Corruption, planes: Planes, colours: Colours | None) -> Tensor:
     raise SenaError("no_image leaves nothing to spoil: ask the model without a picture")
 
 
+_PLANE = {
+    "blur": spoil.blur,
+    "low_resolution": spoil.low_resolution,
+    "crop": spoil.crop,
+    "flip": spoil.flip,
+    "patch_shuffle": spoil.patch_shuffle,
+    "mask": spoil.mask,
+}
+_COLOUR = {"colour_jitter": colour.jitter, "moco": colour.moco}
+ON_PLANES, ON_COLOURS = frozenset(_PLANE), frozenset(_COLOUR)
 WAYS: dict[str, Way] = {
     "none": _none,
     "diffusion": _diffusion,
-    "blur": on_plane(spoil.blur),
-    "low_resolution": on_plane(spoil.low_resolution),
-    "crop": on_plane(spoil.crop),
-    "flip": on_plane(spoil.flip),
-    "patch_shuffle": on_plane(spoil.patch_shuffle),
-    "mask": on_plane(spoil.mask),
-    "colour_jitter": on_colours(colour.jitter),
-    "moco": on_colours(colour.moco),
+    **{name: on_plane(each) for name, each in _PLANE.items()},
+    **{name: on_colours(each) for name, each in _COLOUR.items()},
     "no_image": _gone,
     "other_image": _none,
 }

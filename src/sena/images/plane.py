@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sena.errors import SenaError
+from sena.images import layout
+from sena.images.layout import Planes
 from sena.records import Corruption
 
 
@@ -53,22 +54,19 @@ class Colours:
 
 
 Spoil = Callable[[Tensor, float, Draws], Tensor]
-Way = Callable[[Tensor, Corruption, Colours | None], Tensor]
+Way = Callable[[Tensor, Corruption, Planes, Colours | None], Tensor]
 
 
 def on_plane(spoil: Spoil) -> Way:
-    """`spoil` for pixels [3, H, W] or [1, 3, H, W] in float32. Computed in float64, so that the last rounding hides
-    what machines add up differently. Raises SenaError for pixels of another shape."""
+    """`spoil` done to every plane of the pixels, each time with the same draws, so that a picture that the model sees
+    twice is spoiled alike. Computed in float64, so that the last rounding hides what machines add up differently."""
 
-    def spoiled(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
-        if pixels.ndim not in (3, 4) or pixels.shape[-3] != 3 or pixels.shape[:-3].numel() != 1 or not pixels.numel():
-            raise SenaError(
-                f"{corruption.kind} wants one whole picture of 3 colours, and this model takes pixels of shape "
-                f"{list(pixels.shape)}: set corruption.kind to diffusion, no_image or other_image"
-            )
-        picture = pixels.reshape(pixels.shape[-3:]).double()
-        result = spoil(picture, corruption.strength, Draws(corruption.seed))
-        return result.float().reshape(pixels.shape).contiguous()
+    def spoiled(pixels: Tensor, corruption: Corruption, planes: Planes, colours: Colours | None) -> Tensor:
+        result = pixels.clone(memory_format=torch.contiguous_format)
+        for plane in planes:
+            picture = spoil(layout.read(pixels, plane).double(), corruption.strength, Draws(corruption.seed))
+            layout.write(result, plane, picture.float())
+        return result
 
     return spoiled
 
@@ -76,7 +74,7 @@ def on_plane(spoil: Spoil) -> Way:
 def on_colours(spoil: Spoil) -> Way:
     """The same for a `spoil` of colours from 0 to 1. Raises TypeError where it is not told how the model normalises."""
 
-    def spoiled(pixels: Tensor, corruption: Corruption, colours: Colours | None) -> Tensor:
+    def spoiled(pixels: Tensor, corruption: Corruption, planes: Planes, colours: Colours | None) -> Tensor:
         if colours is None:
             raise TypeError(f"{corruption.kind} wants the model's Colours, to know black from white")
         known = colours
@@ -84,6 +82,6 @@ def on_colours(spoil: Spoil) -> Way:
         def between(picture: Tensor, strength: float, draws: Draws) -> Tensor:
             return known.seen(spoil(known.real(picture), strength, draws))
 
-        return on_plane(between)(pixels, corruption, colours)
+        return on_plane(between)(pixels, corruption, planes, colours)
 
     return spoiled

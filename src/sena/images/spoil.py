@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sena.errors import SenaError
 from sena.images.plane import Draws
 
 MASK_CELLS = 16
@@ -49,14 +48,10 @@ def flip(picture: Tensor, strength: float, draws: Draws) -> Tensor:
 
 
 def patch_shuffle(picture: Tensor, strength: float, draws: Draws) -> Tensor:
-    """Cut into `strength` x `strength` equal patches, which change places. What is left over right and below stays."""
-    patches = int(strength)
+    """Cut into `strength` x `strength` equal patches (no more a side than it has pixels), which change places. What is
+    left over right and below stays."""
+    patches = min(int(strength), *picture.shape[1:])
     height, width = (side // patches for side in picture.shape[1:])
-    if not height or not width:
-        raise SenaError(
-            f"patch_shuffle of {patches} patches a side needs as many pixels, not {min(picture.shape[1:])}: "
-            f"lower corruption.strength"
-        )
     area = picture[:, : height * patches, : width * patches]
     cut = area.reshape(3, patches, height, patches, width).permute(1, 3, 0, 2, 4).flatten(0, 1)
     moved = cut[draws.order(patches**2)].unflatten(0, (patches, patches)).permute(2, 0, 3, 1, 4)
