@@ -80,6 +80,7 @@ class Row:
     """A question about a picture on its way to two pairs. Fields fill up stage by stage; the rest is empty.
 
     `asked` holds every question tried, in order; `cut` names the fields whose text ran into the token limit.
+    `support_*` is how much more likely (nats a token) the clean picture makes the chosen text than the spoiled one.
     `describe_prompt` and `answer_prompt` are the exact user turns that the answers were generated under.
     """
 
@@ -96,6 +97,10 @@ class Row:
     enhanced_answer: str = ""
     rejected_description: str = ""
     rejected_answer: str = ""
+    sampled_descriptions: tuple[str, ...] = ()
+    sampled_answers: tuple[str, ...] = ()
+    support_description: float | None = None
+    support_answer: float | None = None
     cut: tuple[str, ...] = ()
 
 
@@ -105,6 +110,8 @@ class Pair:
 
     `plain` is the answer before it was enhanced (equal to `chosen` when nothing was enhanced).
     `corruption`, `strength` and `corruption_seed` are enough to make the rejected answer's picture again.
+    `support` is how much more likely (nats a token) the clean picture makes the chosen answer than the spoiled one
+    does, where a recipe asks for it.
     """
 
     id: str
@@ -118,6 +125,7 @@ class Pair:
     corruption: str = ""
     strength: float = 0.0
     corruption_seed: int = 0
+    support: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

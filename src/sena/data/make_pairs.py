@@ -79,14 +79,14 @@ def _through_stages(
     """A window's rows through all stages, what comes of them into the tables."""
     (config, context), (tables, spent) = method, kept
     for stage in make_stages(config):
+        if stage.name == "answer":
+            tables.questions += rows
         start = time.monotonic()
         outcome = run_stage(stage, rows, engine, open_image, context)
         spent[stage.name] = spent.get(stage.name, 0.0) + time.monotonic() - start
         rows = outcome.rows
         tables.drops += outcome.drops
         tables.replies += outcome.said
-        if stage.name == "check":
-            tables.questions += rows
     tables.answers += rows
     for row in rows:
         _pair(row, tables, config, context)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sena.engines.base import Engine, OpenImage
-from sena.records import Again, Drop, Reply, Request, Row
+from sena.records import Again, Drop, Reply, Request, Row, Score
 from sena.stages.base import Context, Stage
 
 
@@ -40,6 +40,8 @@ class Said:
     strength: float = 0.0
     corruption_seed: int = 0
     stable: bool | None = None
+    score: float | None = None
+    """Log-probability a token, where the text was not generated but scored."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ def run_stage(
             break
         asked = [list(stage.ask(row, context)) for row in waiting]
         flat = [request for requests in asked for request in requests]
-        replies = engine.generate(flat, open_image) if flat else []
+        replies = _answered(engine, flat, open_image)
         outcome.said += [_said(stage.name, *each) for each in zip(flat, replies, strict=True)]
         waiting = _sort(stage, waiting, _split(replies, [len(requests) for requests in asked]), outcome, context)
     for row in waiting:
@@ -73,7 +75,17 @@ def run_stage(
     return outcome
 
 
-def _sort(stage: Stage, rows: list[Row], replies: list[list[Reply]], outcome: Outcome, context: Context) -> list[Row]:
+def _answered(engine: Engine, requests: list[Request], open_image: OpenImage) -> Sequence[Reply | Score]:
+    """Texts for requests that ask for one, scores for those that bring one."""
+    if not requests:
+        return []
+    work = engine.generate if requests[0].answer is None else engine.score
+    return work(requests, open_image)
+
+
+def _sort(
+    stage: Stage, rows: list[Row], replies: list[list[Reply | Score]], outcome: Outcome, context: Context
+) -> list[Row]:
     """Put what the stage says of each row where it belongs; the rows to ask again are returned."""
     again = []
     for row, said in zip(rows, replies, strict=True):
@@ -87,7 +99,7 @@ def _sort(stage: Stage, rows: list[Row], replies: list[list[Reply]], outcome: Ou
     return again
 
 
-def _split(replies: list[Reply], sizes: list[int]) -> list[list[Reply]]:
+def _split(replies: Sequence[Reply | Score], sizes: list[int]) -> list[list[Reply | Score]]:
     places = iter(replies)
     return [[next(places) for _ in range(size)] for size in sizes]
 
@@ -96,18 +108,21 @@ def _dropped(stage: str, row: Row, drop: Drop) -> Dropped:
     return Dropped(row.id, row.image_id, "row", stage, drop.reason, drop.detail, prompt=row.question)
 
 
-def _said(stage: str, request: Request, reply: Reply) -> Said:
+def _said(stage: str, request: Request, reply: Reply | Score) -> Said:
+    """A score is kept as the text that it is of, with its log-probability a token."""
     spoiled = request.corruption
+    scored = isinstance(reply, Score)
     return Said(
         id=request.id,
         image_id=request.image or "",
         stage=stage,
         prompt=request.prompt,
-        text=reply.text,
-        finished=reply.finished,
-        tokens=len(reply.tokens),
+        text=(request.answer or "") if scored else reply.text,
+        finished=True if scored else reply.finished,
+        tokens=reply.tokens if scored else len(reply.tokens),
         corruption=spoiled.kind if spoiled else "",
         strength=spoiled.strength if spoiled else 0.0,
         corruption_seed=spoiled.seed if spoiled else 0,
-        stable=reply.stable,
+        stable=None if scored else reply.stable,
+        score=reply.mean if scored else None,
     )

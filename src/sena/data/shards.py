@@ -58,8 +58,10 @@ def map_inline(
             work(number, images)
 
 
-def compact(round_folder: RoundFolder, count: int) -> dict[str, Any]:
+def compact(round_folder: RoundFolder, count: int, choose: Callable[[list[Pair]], list[Pair]] = list) -> dict[str, Any]:
     """Join the tables of all shards in id order and count the rows on their way. Written once, and then only read.
+
+    `choose` says what of all pairs, in id order, is learned from.
 
     Returns the funnel: `drawn`, `questions`, `answers`, `pairs` and `dropped` (stage: reason: count).
     """
@@ -71,8 +73,10 @@ def compact(round_folder: RoundFolder, count: int) -> dict[str, Any]:
         ]
         for name, kind in KINDS.items()
     }
+    joined = {name: sorted(records, key=lambda record: record.id) for name, records in joined.items()}
+    joined["pairs"] = choose(joined["pairs"])
     for name, kind in KINDS.items():
-        parquet.write(round_folder.table(name), kind, sorted(joined[name], key=lambda record: record.id))
+        parquet.write(round_folder.table(name), kind, joined[name])
     funnel = count_rows(parquet.read(round_folder.images, Image), joined)
     files.write_json(round_folder.funnel, funnel)
     return funnel

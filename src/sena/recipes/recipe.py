@@ -14,6 +14,7 @@ from sena.engines.base import EngineConfig
 from sena.errors import RecipeError
 from sena.evals.base import EvalConfig
 from sena.images.config import ImagesConfig
+from sena.images.guess import source_of
 from sena.models.config import ModelConfig
 from sena.recipes import load
 from sena.runs.config import RunConfig
@@ -24,7 +25,9 @@ from sena.stages.config import (
     DescribeConfig,
     EnhanceConfig,
     FiltersConfig,
+    PairConfig,
     QuestionConfig,
+    SamplesConfig,
     StagesConfig,
 )
 
@@ -52,8 +55,12 @@ class Recipe(Config):
     """Self-enhancement of answers."""
     corruption: CorruptionConfig = Field(default_factory=CorruptionConfig)
     """What spoils the picture of the rejected answers."""
+    samples: SamplesConfig = Field(default_factory=SamplesConfig)
+    """Pairs of own samples, in place of enhanced and rejected answers."""
     filters: FiltersConfig = Field(default_factory=FiltersConfig)
     """Which pairs are dropped."""
+    pair: PairConfig = Field(default_factory=PairConfig)
+    """Controls of an experiment."""
     dpo: DpoConfig = Field(default_factory=DpoConfig)
     """The preference term."""
     alignment: AlignmentConfig = Field(default_factory=AlignmentConfig)
@@ -91,25 +98,12 @@ def load_recipe(
     if model is not None:
         flags.append(("model.name", model, f"--model {model}"))
     if images is not None:
-        flags.append(("images.sources", [_source(images)], f"--images {images}"))
+        flags.append(("images.sources", [source_of(images)], f"--images {images}"))
     if rounds is not None:
         flags.append(("run.rounds", rounds, f"--rounds {rounds}"))
     if limit is not None:
         flags.append(("run.images_per_round", limit, f"--limit {limit}"))
     data, origins = load.read(name, [*(load.Override(*flag) for flag in flags), *settings])
     if "images" not in data:
-        raise RecipeError(f"The recipe {name} names no pictures: give --images FOLDER, or write images.sources")
+        raise RecipeError(f"The recipe {name} names no pictures: give --images (a folder, a file or hf:NAME), or write images.sources")
     return load.validate(Recipe, data, origins)
-
-
-def _source(images: str) -> dict[str, str]:
-    """What `--images` means: the miniature's pictures, an annotation file, or a folder."""
-    if images == "mini":
-        return {"name": "mini", "kind": "mini"}
-    path = Path(images).expanduser()
-    kind = "llava665k" if path.suffix == ".json" else "folder"
-    return {
-        "name": path.stem if kind == "llava665k" else path.resolve().name or "images",
-        "kind": kind,
-        "path": str(path),
-    }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sena import files
 from sena.data import shards
 from sena.data.make_pairs import make_pairs
+from sena.engines.looks import demand
 from sena.errors import SenaError
 from sena.images.sample import Used, draw
 from sena.images.sources import Skipped
@@ -15,7 +16,9 @@ from sena.records import Image, Pair
 from sena.rounds.job import Job
 from sena.runs import tables
 from sena.runs.metrics import peak_memory
+from sena.seeds import derive
 from sena.stages.base import Context
+from sena.stages.control import controlled
 
 
 def draw_images(job: Job, number: int) -> list[Image]:
@@ -41,7 +44,12 @@ def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]
     folder = job.round(number)
     if not folder.funnel.is_file():
         _make_shards(job, number, images)
-        shards.compact(folder, len(shards.split(images, job.plan["shard"])))
+        seed = derive(job.recipe.run.seed, number, "pairs")
+        shards.compact(
+            folder,
+            len(shards.split(images, job.plan["shard"])),
+            lambda pairs: controlled(pairs, job.recipe.pair, seed),
+        )
     funnel = files.read_json(folder.funnel)
     pairs = tables.read(folder.table("pairs"), Pair)
     dropped = sum(count for reasons in funnel["dropped"].values() for count in reasons.values())
@@ -61,7 +69,13 @@ def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
     pictures = job.pictures(images)
     vlm = job.load_model(number - 1)
     template = for_data(job.recipe.model.data_template, vlm.template, vlm.processor)
+    demand(vlm, config.corruption.kind, config.corruption.strength)
     engine = job.engine(vlm.with_template(template))
+    if config.needs_scores and "score" not in engine.offers:
+        raise SenaError(
+            "This recipe judges answers by their log-probabilities (samples.count, or the filter unsupported), which "
+            "its engine cannot tell: use the local engine, or leave them out"
+        )
     context = Context(job.recipe.run.seed, number, tuple(sorted(image.id for image in images)))
     before = sum(len(part) for part, ready in zip(parts, done, strict=True) if ready)
     if before:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 from sena.errors import SenaError
-from sena.records import Again, Drop, Reply, Request, Row
+from sena.records import Again, Drop, Request, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,8 @@ class Stage(Protocol):
     """`ask` says what to ask the model about a row, `take` what its replies make of the row.
 
     Both get the context, since what is drawn by chance (which describe prompt) must be the same in both.
-    `take` gets the replies in the order of `ask`'s requests, and returns the rows that go on (usually one), a Drop,
+    Requests of one `ask` either all bring an answer, and are scored, or none does. `take` gets the replies (scores) in
+    the order of the requests, and returns the rows that go on (usually one), a Drop,
     or Again (the row goes through `ask` once more; a stage bounds this by itself, through what it wrote in the row).
     """
 
@@ -39,7 +40,7 @@ class Stage(Protocol):
 
     def ask(self, row: Row, context: Context) -> Sequence[Request]: ...
 
-    def take(self, row: Row, replies: Sequence[Reply], context: Context) -> Sequence[Row] | Drop | Again: ...
+    def take(self, row: Row, replies: Sequence[Any], context: Context) -> Sequence[Row] | Drop | Again: ...
 
 
 def check_columns(stages: Sequence[Stage], given: Sequence[str] = ("id", "image_id", "number")) -> None:

@@ -73,6 +73,8 @@ class QuestionConfig(Config):
 class CheckConfig(Config):
     """How the model checks that the picture answers its question (self-questioning, second half)."""
 
+    enabled: bool = True
+    """Without it every question goes on as it was asked."""
     prompt: CheckPrompt
     """User turn with {question}; the reply is the same question if it stands, another one if not."""
     label: Words = "Question:"
@@ -120,6 +122,8 @@ class AnswerConfig(Config):
 class EnhanceConfig(Config):
     """How the model improves its answer with the help of its description (answer self-enhancement)."""
 
+    enabled: bool = True
+    """Without it the plain answer is the chosen one."""
     prompt: EnhancePrompt
     """User turn with {description}, {question} and {answer}."""
     label: Words = "Improved answer:"
@@ -145,8 +149,12 @@ class CorruptionConfig(Config):
     strength: float = KINDS["diffusion"].usual
     """In the kind's own unit: for `diffusion` the step, counted from 0; the higher, the less is seen. Unset or null
     takes the usual one of the kind."""
+    strength_from: float | None = None
+    """With a number, every picture of a round has a strength of its own, drawn evenly between this and `strength`."""
     draws: Literal["per_image", "per_answer"] = "per_image"
     """One noise for all answers of a picture in a round, or a fresh one for each answer (as released)."""
+    temperature: float = Field(default=0.0, ge=0.0, le=10.0)
+    """Of the rejected answers; 0 is greedy. With kind `none` and 1 they are samples on the clean picture."""
 
     @model_validator(mode="before")
     @classmethod
@@ -157,13 +165,24 @@ class CorruptionConfig(Config):
         known = KINDS.get(str(data.get("kind")), KINDS["diffusion"])  # of an unknown kind the kind is the fault
         return {**data, "strength": known.usual}
 
-    @field_validator("strength")
+    @field_validator("strength", "strength_from")
     @classmethod
-    def _known_strength(cls, strength: float, info: ValidationInfo) -> float:
-        wrong = fault(info.data["kind"], strength) if "kind" in info.data else None
+    def _known_strength(cls, strength: float | None, info: ValidationInfo) -> float | None:
+        wrong = fault(info.data["kind"], strength) if "kind" in info.data and strength is not None else None
         if wrong:
             raise ValueError(wrong)
         return strength
+
+
+class SamplesConfig(Config):
+    """Answers sampled on the clean picture, of which the best becomes the chosen and the worst the rejected one."""
+
+    count: int = Field(default=0, ge=0, le=64)
+    """Samples a prompt; 0 for none, else they take the place of enhanced and rejected answers."""
+    temperature: float = Field(default=1.0, gt=0.0, le=10.0)
+    """At which they are drawn."""
+    rejected: Literal["worst", "spoiled"] = "worst"
+    """`worst` rejects the sample that the picture supports least, `spoiled` the answer on the spoiled picture."""
 
 
 FilterName = Literal[
@@ -175,6 +194,8 @@ FilterName = Literal[
     "yes_no",
     "contained",
     "duplicate",
+    "unsupported",
+    "unlike_lengths",
     "banned_text",
     "identical_exact",
     "latin_half",
@@ -198,6 +219,11 @@ class FiltersConfig(Config):
         "duplicate",
     )
     """The filters, in order: the first that objects gives the reason. The last five known are the released code's."""
+    least_support: float = 0.0
+    """`unsupported`: how much more likely (nats a token) the clean picture has to make the chosen answer than the
+    spoiled one does."""
+    most_length_ratio: float = Field(default=1.5, ge=1.0)
+    """`unlike_lengths`: how many times longer, in characters, one answer may be than the other."""
     most_repeats: int = Field(default=30, ge=1)
     """`repetitive`: how often one token may occur in an answer; a sentence may occur once."""
     letters_share: float = Field(default=0.5, ge=0.0, le=1.0)
@@ -212,6 +238,14 @@ class FiltersConfig(Config):
     """`banned_text`: a prompt that holds one of these letter for letter is dropped."""
     newlines: Literal["keep", "glue"] = "keep"
     """`glue` deletes line breaks and `</s>` from kept answers with nothing in their place, as released."""
+
+
+class PairConfig(Config):
+    """Which answer of a pair is preferred."""
+
+    control: Literal["none", "swapped", "shuffled"] = "none"
+    """Controls of an experiment, not for use: `swapped` prefers the rejected answers, `shuffled` gives every pair the
+    rejected answer of another picture."""
 
 
 class StagesConfig(Config):
@@ -229,5 +263,14 @@ class StagesConfig(Config):
     """Improve the answer."""
     corruption: CorruptionConfig = CorruptionConfig()
     """Spoil the picture for the rejected answers."""
+    samples: SamplesConfig = SamplesConfig()
+    """Or take both answers from samples on the clean picture."""
     filters: FiltersConfig = FiltersConfig()
     """Leave out pairs that teach nothing."""
+    pair: PairConfig = PairConfig()
+    """Controls."""
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether answers are judged by their log-probabilities, which not every engine can tell."""
+        return self.samples.count > 0 or "unsupported" in self.filters.names

@@ -30,6 +30,8 @@ class Enhance:
     writes: tuple[str, ...] = ("enhanced_description", "enhanced_answer", "cut")
 
     def ask(self, row: Row, context: Context) -> Sequence[Request]:
+        if not self.config.enabled:
+            return []
         with_suffix = self.config.with_suffix
         question = row.answer_prompt if with_suffix else row.question
         requests = [self._request(row, context, "answer", self._prompt(row, question, row.answer))]
@@ -39,9 +41,11 @@ class Enhance:
         return requests
 
     def take(self, row: Row, replies: Sequence[Reply], context: Context) -> Sequence[Row] | Drop | Again:
-        answer, answer_cut = self._better(replies[0], row.answer, "answer" in row.cut)
+        answer, answer_cut = row.answer, "answer" in row.cut
         description, description_cut = row.description, "description" in row.cut
-        if self.config.descriptions:
+        if replies:
+            answer, answer_cut = self._better(replies[0], answer, answer_cut)
+        if len(replies) > 1:
             description, description_cut = self._better(replies[1], description, description_cut)
         cut = [*row.cut]
         cut += ["enhanced_description"] if description_cut else []

@@ -80,6 +80,18 @@ def _essence(pair: Pair) -> tuple[str, str, str]:
     return normalise(pair.prompt), normalise(pair.chosen), normalise(pair.rejected)
 
 
+def unsupported(case: Case) -> str | None:
+    """The model would say so without the picture: nothing in it speaks for the chosen answer."""
+    support = case.pair.support
+    return "unsupported" if support is not None and support <= case.config.least_support else None
+
+
+def unlike_lengths(case: Case) -> str | None:
+    """One answer is so much longer that the pair may teach length."""
+    short, long = sorted(len(normalise(answer)) for answer in case.answers)
+    return "unlike lengths" if long > case.config.most_length_ratio * short else None
+
+
 def banned_text(case: Case) -> str | None:
     """As released with `name`: a plain substring test on the prompt, which tournament and ornament do not pass."""
     return "banned text" if any(text in case.pair.prompt for text in case.config.banned) else None
@@ -115,6 +127,8 @@ FILTERS: dict[FilterName, Filter] = {
     "yes_no": yes_no,
     "contained": contained,
     "duplicate": duplicate,
+    "unsupported": unsupported,
+    "unlike_lengths": unlike_lengths,
     "banned_text": banned_text,
     "identical_exact": identical_exact,
     "latin_half": latin_half,

@@ -34,4 +34,5 @@ def _pair(row: Row, context: Context, config: CorruptionConfig, kind: PairKind) 
         corruption=spoiled.kind,
         strength=spoiled.strength,
         corruption_seed=spoiled.seed,
+        support=row.support_answer if is_answer else row.support_description,
     )

@@ -11,17 +11,27 @@ from sena.stages.config import StagesConfig
 from sena.stages.enhance import Enhance
 from sena.stages.question import Question
 from sena.stages.reject import Reject
+from sena.stages.support import Rank, Sample, Support
 
 
 def make_stages(config: StagesConfig) -> list[Stage]:
-    """question -> check -> answer -> enhance -> reject, their columns checked."""
-    stages: list[Stage] = [
-        Question(config.question),
-        Check(config.check, stride=config.question.questions_per_image),
-        Answer(config.describe, config.answer),
-        Enhance(config.enhance, config.describe),
-        Reject(config.describe, config.answer, config.corruption),
-    ]
+    """question -> check -> answer -> enhance -> reject, their columns checked.
+
+    Samples take the place of what comes behind the plain answers; `support` is measured where something asks for it.
+    """
+    stages: list[Stage] = [Question(config.question)]
+    if config.check.enabled:
+        stages.append(Check(config.check, stride=config.question.questions_per_image))
+    stages.append(Answer(config.describe, config.answer))
+    if config.samples.count:
+        stages.append(Sample(config.describe, config.answer, config.samples))
+        stages.append(Rank(config.corruption, config.samples))
+    else:
+        stages.append(Enhance(config.enhance, config.describe))
+    if not config.samples.count or config.samples.rejected == "spoiled":
+        stages.append(Reject(config.describe, config.answer, config.corruption))
+    if config.needs_scores and not config.samples.count:
+        stages.append(Support(config.corruption))
     check_columns(stages)
     return stages
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sena.images.kinds import shown
+from sena.images.kinds import KINDS, shown
 from sena.records import Again, Corruption, Drop, PairKind, Reply, Request, Row
-from sena.seeds import derive
+from sena.seeds import derive, pick
 from sena.stages.asking import Asking, cut_with
 from sena.stages.base import Context
 from sena.stages.config import AnswerConfig, CorruptionConfig, DescribeConfig
@@ -17,7 +17,16 @@ def corruption_of(row: Row, context: Context, config: CorruptionConfig, kind: Pa
     """One draw for a picture in a round, so that any row can be made again; the released code draws for each answer
     anew and keeps no seed."""
     what = ("corruption",) if config.draws == "per_image" else ("corruption", row.number, kind)
-    return Corruption(config.kind, config.strength, derive(context.run_seed, context.round, row.image_id, *what))
+    seed = derive(context.run_seed, context.round, row.image_id, *what)
+    return Corruption(config.kind, _strength(row, context, config), seed)
+
+
+def _strength(row: Row, context: Context, config: CorruptionConfig) -> float:
+    if config.strength_from is None:
+        return config.strength
+    share = pick(10_001, context.run_seed, context.round, row.image_id, "strength") / 10_000
+    drawn = config.strength_from + share * (config.strength - config.strength_from)
+    return float(round(drawn)) if KINDS[config.kind].whole else drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +60,5 @@ class Reject:
     def _request(self, row: Row, context: Context, kind: PairKind, prompt: str, limit: int) -> Request:
         request = Asking(self.name, kind).request(row, context, prompt, limit)
         spoiled = corruption_of(row, context, self.corruption, kind)
-        return replace(request, image=shown(row.image_id, spoiled, context.images), corruption=spoiled)
+        image = shown(row.image_id, spoiled, context.images)
+        return replace(request, image=image, corruption=spoiled, temperature=self.corruption.temperature)
