@@ -68,7 +68,7 @@ def refusal(kind: str, has_planes: bool, has_colours: bool) -> str | None:
     on the picture, so that a run that has begun is not stopped by it."""
     mend = f"choose {', '.join(sorted(set(WAYS) - ON_PLANES - ON_COLOURS - {'none'}))}"
     if kind in ON_PLANES | ON_COLOURS and not has_planes:
-        return f"{kind} has to know where a whole picture lies in the model's input, which of this model is not known: {mend}"
+        return f"{kind} has to know where a whole picture lies in what this model takes, and does not: {mend}"
     if kind in ON_COLOURS and not has_colours:
         return (
             f"{kind} has to know black from white, and this model's processor does not tell how it normalises: {mend}"

@@ -1,4 +1,4 @@
-"""Where whole pictures lie in what a model's processor makes of one: as it is, cut into tiles, or into a row of patches.
+"""Where whole pictures lie in what a processor makes of one: as it is, cut into tiles, or into a row of patches.
 
 A *plane* is one whole picture as the places of its values in the flattened pixels, [copies, 3, H, W]: reading it is one
 look-up, writing it another, and neither can put a value elsewhere. Most models see a picture once. Those with tiles see
@@ -59,8 +59,8 @@ def write(pixels: Tensor, plane: Tensor, picture: Tensor) -> None:
 
 
 def _patches(places: Tensor, grid: Tensor, processor: Any) -> Planes:
-    """Qwen's row of patches [N, 3 x frames x patch x patch]: blocks of merged patches row by row, within one its patches
-    row by row, within one colour, frame, row, column."""
+    """Qwen's row of patches [N, 3 x frames x patch x patch]: blocks of merged patches row by row, patches of a block
+    row by row, values of a patch by colour, frame, row, column."""
     frames, rows, columns = grid[0].tolist()
     patch, merge, copies = processor.patch_size, processor.merge_size, processor.temporal_patch_size
     if len(grid) != 1 or frames != 1 or places.numel() != rows * columns * 3 * copies * patch**2:
@@ -87,8 +87,8 @@ def _any_resolution(places: Tensor, processor: Any, size: tuple[int, int]) -> Pl
 
 
 def _tiles(places: Tensor, size: tuple[int, int], first: bool) -> Planes:
-    """Tiles [T, 3, h, w] that fill their canvas, the small picture `first` (Gemma) or last (Idefics, SmolVLM, InternVL);
-    a single one is the picture."""
+    """Tiles [T, 3, h, w] that fill their canvas, the small picture `first` (Gemma's pan and scan) or last (Idefics,
+    SmolVLM, InternVL); a single one is the picture."""
     if len(places) == 1:
         return (places,)
     small, rest = (places[:1], places[1:]) if first else (places[-1:], places[:-1])
