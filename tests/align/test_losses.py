@@ -159,6 +159,15 @@ def test_names() -> None:
         assert by_token.of(at).losses.item() == found.of(losses.per_token(at)).losses.item()
 
 
+def test_a_weight_scales_the_loss_and_not_the_rewards() -> None:
+    at = scores(-3.0, -5.0)
+    whole, half, off = (names.loss(DpoConfig(weight=weight)) for weight in (1.0, 0.5, 0.0))
+    assert half.of(at).losses.item() == pytest.approx(0.5 * whole.of(at).losses.item())
+    assert half.of(at).chosen_rewards.item() == whole.of(at).chosen_rewards.item()
+    assert (half.at_reference, off.at_reference) == (pytest.approx(0.5 * math.log(2)), 0.0)
+    assert off.of(at).losses.item() == 0.0
+
+
 def test_content_by_hand() -> None:
     """-(-6) / 3 = 2 for the description, 0 for the answer; gradient -1/3 and 0."""
     chosen = of(-6.0, -5.0).requires_grad_()

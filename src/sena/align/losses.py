@@ -120,6 +120,23 @@ def orpo(scores: Scores, beta: float) -> Preference:
     return Preference(losses, beta * means.chosen.detach(), beta * means.rejected.detach())
 
 
+def by_token(loss: Loss) -> Loss:
+    """The loss of log-probabilities a token."""
+    return Loss(lambda scores: loss.of(per_token(scores)), loss.at_reference)
+
+
+def weighted(loss: Loss, weight: float) -> Loss:
+    """The loss times `weight`; rewards are what they are without it."""
+    if weight == 1:
+        return loss
+
+    def of(scores: Scores) -> Preference:
+        found = loss.of(scores)
+        return found._replace(losses=weight * found.losses)
+
+    return Loss(of, None if loss.at_reference is None else weight * loss.at_reference)
+
+
 def content(chosen: torch.Tensor, tokens: torch.Tensor, described: torch.Tensor) -> torch.Tensor:
     """Image content alignment: negative log-likelihood a token of the chosen answer, on description pairs only.
 
