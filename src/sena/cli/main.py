@@ -8,7 +8,7 @@ import traceback
 import click
 import typer
 
-from sena.cli import look, pairs_io, run
+from sena.cli import look, pairs_io, run, talk
 from sena.errors import SenaError
 
 INTERRUPTED = 130
@@ -29,7 +29,11 @@ app.add_typer(look.recipes, name="recipes")
 app.command("show")(look.show)
 app.command("report")(look.report)
 app.command("export")(pairs_io.export)
-app.command("ask")(run.ask)
+app.command("ask")(talk.ask)
+app.command("chat")(talk.chat)
+app.command("answer")(talk.answer)
+app.command("web")(talk.web)
+app.command("serve")(talk.serve)
 app.command("eval")(run.evaluate)
 app.command("env")(look.env)
 

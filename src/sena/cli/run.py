@@ -1,4 +1,4 @@
-"""Verbs that work: evolve, pairs, check, ask, eval."""
+"""Verbs that work: evolve, pairs, check, eval."""
 
 from __future__ import annotations
 
@@ -62,22 +62,6 @@ def check(
     from sena.checks import check as run_check
 
     return run_check(_load(recipe or "sena", model, images, rounds, limit, set), try_images, all_images)
-
-
-def ask(
-    model: Annotated[str, typer.Argument(help="A model's folder or name, a run folder, or `mini`.")],
-    rest: Annotated[list[str], typer.Argument(metavar="IMAGE... QUESTION", help="Pictures, and the question last.")],
-) -> None:
-    """Ask a model one question about one or several pictures."""
-    import sena
-    from sena.errors import SenaError
-    from sena.text import printable
-
-    if len(rest) < 2:
-        raise SenaError('Give at least one picture and then the question: sena ask MODEL photo.jpg "What is this?"')
-    *images, question = rest
-    for path, answer in zip(images, sena.ask(model, images, question), strict=True):
-        print(f"{path}: {printable(answer)}" if len(images) > 1 else printable(answer))
 
 
 def evaluate(

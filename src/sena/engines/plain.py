@@ -23,10 +23,11 @@ def answer(
     prompts: Sequence[list[int]],
     pixels: Sequence[encode.Pixels | None],
     trace: list[torch.Tensor] | None = None,
+    streamer: Any = None,
 ) -> list[list[int]]:
     """New ids of each request, the first stop id (and what follows it) included. All share the first one's limit.
 
-    `trace` collects the logits [B, V] of every step.
+    `trace` collects the logits [B, V] of every step; `streamer` gets each token of a single request as it comes.
     """
     ids, mask = pad_left(prompts, vlm.tokenizer.pad_token_id or 0)
     pictures = [seen for seen in pixels if seen is not None]
@@ -43,6 +44,7 @@ def answer(
         pad_token_id=vlm.tokenizer.pad_token_id or 0,
         return_dict_in_generate=True,
         output_logits=trace is not None,
+        streamer=streamer,
         **extra,
     )
     if trace is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sena.errors import RecipeError
-from sena.images.config import ImagesConfig, SourceConfig
+from sena.errors import RecipeError, SenaError
+from sena.images.config import GivenConfig, ImagesConfig, SourceConfig
 from sena.images.sources import Source
 
 if TYPE_CHECKING:
@@ -16,26 +17,48 @@ if TYPE_CHECKING:
     from sena.evals.base import Benchmark
 
 
-def sources(config: ImagesConfig) -> list[Source]:
-    """The sources of a recipe, opened. Raises SenaError for a folder or file that cannot be used."""
-    return [source for each in config.sources for source in _open(each, config)]
+def sources(config: ImagesConfig, given: GivenConfig | None = None) -> list[Source]:
+    """The sources of a recipe, opened; with given questions only the pictures that these are about.
+
+    Raises SenaError for a folder or file that cannot be used.
+    """
+    opened = [source for each in config.sources for source in _open(each, config)]
+    if given is None:
+        return opened
+    from sena.images.questions import match
+
+    return list(match(opened, given).sources)
 
 
 def _open(config: SourceConfig, images: ImagesConfig) -> list[Source]:
-    from sena.images.llava665k import llava665k_sources
-    from sena.images.sources import FolderSource
-
+    name, path, most = config.name, config.path, images.limits.max_bytes
     if config.kind == "mini":
         from sena.mini.source import MiniSource
 
-        return [MiniSource(name=config.name)]
+        return [MiniSource(name=name)]
     if config.kind == "llava665k":
-        return list(llava665k_sources(config.name, config.path, config.root, images.limits.max_bytes))
-    if config.kind == "parquet":
-        from sena.images.parquet import ParquetSource
+        from sena.images.llava665k import llava665k_sources
 
-        return [ParquetSource(config.name, config.path, images.limits.max_bytes)]
-    return [FolderSource(config.name, config.path, images.limits.max_bytes)]
+        return list(llava665k_sources(name, path, config.root, images.roots, config.only, most))
+    if config.kind == "list":
+        from sena.images.listed import ListedSource
+
+        return [ListedSource(name, path, config.root, config.column, most)]
+    if config.kind == "parquet":
+        from sena.images.parquet import parquet_sources
+
+        return list(parquet_sources(name, path, most))
+    if config.kind == "hf":
+        from sena.images.hub import HubSource
+
+        return [HubSource(name, path, config.split or "train", config.column, config.subset, most)]
+    if config.kind == "tars":
+        from sena.images.tars import TarSource
+
+        return [TarSource(name, path, most)]
+    from sena.images.sources import FolderSource
+
+    return [FolderSource(name, path, most)]
 
 
 def benchmark(name: str) -> Benchmark:
@@ -61,8 +84,8 @@ def loss(config: DpoConfig) -> Loss:
     }
     found = table[config.loss]
     if config.per_token and found.at_reference is not None:  # the others count by token anyway
-        return losses.Loss(lambda scores: found.of(losses.per_token(scores)), found.at_reference)
-    return found
+        found = losses.by_token(found)
+    return losses.weighted(found, config.weight)
 
 
 def model_folder(name: str) -> str:
@@ -72,3 +95,16 @@ def model_folder(name: str) -> str:
 
         return str(mini_folder())
     return name
+
+
+def model_or_run(name: str) -> str:
+    """A model's folder or hub name: of a run folder the last round's model, of `mini` the shipped one."""
+    from sena.runs.folder import RunFolder
+
+    run = RunFolder(Path(name).expanduser())
+    if not run.manifest.is_file():
+        return model_folder(name)
+    made = [each.model for each in run.rounds() if (each.model / "config.json").is_file()]
+    if not made:
+        raise SenaError(f"{name} has no finished round yet: let `sena evolve` go on, or ask its base model")
+    return str(made[-1])
