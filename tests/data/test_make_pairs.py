@@ -191,6 +191,25 @@ def test_other_image_shows_another_of_the_round_whoever_does_the_work() -> None:
         make_pairs(images("a"), scripted(ENGLISH), open_image, stages, Context(0, 1, ("a",)), 1)
 
 
+def test_a_row_ends_whose_other_image_can_no_longer_be_read() -> None:
+    """Half of the round's images are gone since they were drawn. Rows that would show one of them end, the others go
+    on, and which ones is the seed's choice, whoever does the work."""
+    names, gone = tuple("abcdefgh"), tuple("pqrstuvw")
+    stages = recipe("corruption.kind=other_image").stages()
+    context = Context(0, 1, (*names, *gone))
+    made = make_pairs(
+        images(*names), scripted(ENGLISH), lambda name: open_image("gone" if name in gone else name), stages, context, 3
+    )
+    ended = {drop.image_id for drop in made.drops}
+    assert {(drop.stage, drop.reason) for drop in made.drops} == {("reject", "other image unreadable")}
+    assert len(made.pairs) == 2 * (8 - len(ended))
+    whole = make_pairs(images(*names), scripted(ENGLISH), open_image, stages, context, 8)
+    for pair in whole.pairs:
+        spoiled = Corruption(pair.corruption, pair.strength, pair.corruption_seed)
+        assert (shown(pair.image_id, spoiled, context.images) in gone) == (pair.image_id in ended)
+    assert 0 < len(ended) < 8
+
+
 def test_a_stage_that_never_ends_is_ended() -> None:
     class Stubborn:
         name = "stubborn"

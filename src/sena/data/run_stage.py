@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sena.engines.base import Engine, OpenImage
+from sena.errors import ImageError
 from sena.records import Again, Drop, Reply, Request, Row, Score
 from sena.stages.base import Context, Stage
 
@@ -65,7 +66,7 @@ def run_stage(
     for _ in range(most):
         if not waiting:
             break
-        asked = [list(stage.ask(row, context)) for row in waiting]
+        waiting, asked = _askable(stage, waiting, open_image, outcome, context)
         flat = [request for requests in asked for request in requests]
         replies = _answered(engine, flat, open_image)
         outcome.said += [_said(stage.name, *each) for each in zip(flat, replies, strict=True)]
@@ -73,6 +74,37 @@ def run_stage(
     for row in waiting:
         outcome.drops.append(_dropped(stage.name, row, Drop("asked too often")))
     return outcome
+
+
+def _askable(
+    stage: Stage, rows: list[Row], open_image: OpenImage, outcome: Outcome, context: Context
+) -> tuple[list[Row], list[list[Request]]]:
+    """The rows and what is asked about each. A row ends that shows another picture than its own (`other_image`) which
+    can no longer be read: its own was opened before the first stage, but that one may belong to another shard."""
+    kept: list[Row] = []
+    asked: list[list[Request]] = []
+    faults: dict[str, str] = {}
+    for row in rows:
+        requests = list(stage.ask(row, context))
+        others = {request.image for request in requests if request.image not in (None, row.image_id)}
+        for other in sorted(others - faults.keys()):
+            faults[other] = _fault(other, open_image)
+        wrong = next((f"{other}: {faults[other]}" for other in sorted(others) if faults[other]), "")
+        if wrong:
+            outcome.drops.append(_dropped(stage.name, row, Drop("other image unreadable", wrong)))
+        else:
+            kept.append(row)
+            asked.append(requests)
+    return kept, asked
+
+
+def _fault(image: str, open_image: OpenImage) -> str:
+    """Why a picture cannot be read, or nothing."""
+    try:
+        open_image(image)
+    except ImageError as error:
+        return str(error)
+    return ""
 
 
 def _answered(engine: Engine, requests: list[Request], open_image: OpenImage) -> Sequence[Reply | Score]:
