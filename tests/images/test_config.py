@@ -20,7 +20,8 @@ def test_defaults() -> None:
     [
         ({"sources": []}, "at least 1 item"),
         ({"sources": [{"name": "a"}]}, "source 'a' of kind folder needs a path"),
-        ({"sources": [{"name": "a", "path": "x", "root": "y"}]}, "root belongs to kind llava665k only"),
+        ({"sources": [{"name": "a", "path": "x", "root": "y"}]}, "root belongs to kind llava665k and list only"),
+        ({"sources": [{"name": "a", "path": "x", "split": "test"}]}, "split belongs to kind hf only"),
         ({"sources": [{"name": "a", "path": "x"}, {"name": "a", "path": "y"}]}, "more than one source is called a"),
         ({"sources": [{"name": "", "path": "x"}]}, "at least 1 character"),
         ({"sources": [{"name": "a", "path": "x", "knd": "mini"}]}, "Extra inputs"),

@@ -66,8 +66,8 @@ def test_llava665k_gives_one_source_a_prefix_folder(tmp_path: Path) -> None:
     names = ["coco/train2017/2.jpg", "vg/VG_100K/1.jpg", "coco/train2017/1.jpg", None, "coco/./train2017//2.jpg", ""]
     write(tmp_path, {"coco/train2017/1.jpg": plain(1), "vg/VG_100K/1.jpg": plain(2)})
     coco, vg = llava665k_sources("mix", annotate(tmp_path, *names))
-    assert (coco.name, coco.list()) == ("mix/coco", ("train2017/1.jpg", "train2017/2.jpg"))
-    assert (vg.name, vg.list(), vg.unlisted()) == ("mix/vg", ("VG_100K/1.jpg",), ())
+    assert (coco.name, coco.list()) == ("mix/coco", ["train2017/1.jpg", "train2017/2.jpg"])
+    assert (vg.name, vg.list(), vg.unlisted()) == ("mix/vg", ["VG_100K/1.jpg"], ())
     assert vg.read("VG_100K/1.jpg") == plain(2)
     with pytest.raises(ImageError, match="missing"):
         coco.read("train2017/2.jpg")
@@ -81,8 +81,9 @@ def test_llava665k_with_its_pictures_elsewhere_and_a_folder_missing(tmp_path: Pa
     (coco,) = llava665k_sources("mix", file, tmp_path / "data")
     assert coco.read("1.jpg") == plain(1)
     (left_out,) = coco.unlisted()
-    assert (left_out.path, left_out.reason, left_out.detail) == ("gqa", "missing", "folder of 2 pictures")
-    with pytest.raises(SenaError, match=r"names coco, gqa, and .* has none of it: set the source's root"):
+    belongs = f"folder of 2 pictures; they belong in {tmp_path}/data/gqa/images, or set images.roots.gqa"
+    assert (left_out.path, left_out.reason, left_out.detail) == ("gqa/images", "missing", belongs)
+    with pytest.raises(SenaError, match=r"names coco, gqa/images, and .* has none of it: set the source's root"):
         llava665k_sources("mix", file)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sena.errors import ImageError, SenaError
+from sena.images.paths import Paths
 from sena.images.sources import MAX_BYTES
 
 COLUMNS = ("images", "image")
@@ -38,8 +39,8 @@ class ParquetSource:
         self._held: tuple[int, Any] | None = None
 
     def list(self) -> Sequence[str]:
-        """All pictures, row by row. Raises SenaError when there is none."""
-        paths = [f"{row}/{number}" for row, count in enumerate(self.counts()) for number in range(count)]
+        """All pictures. Raises SenaError when there is none."""
+        paths = Paths.of(f"{row}/{number}" for row, count in enumerate(self.counts()) for number in range(count))
         if not paths:
             raise SenaError(f"{self.path} holds no picture: name another file")
         return paths
@@ -101,6 +102,17 @@ class ParquetSource:
         names = [self._file.schema.column(number).path for number in range(len(self._file.schema))]
         fitting = [name for name in names if name.startswith(f"{self.column}.") and name.endswith(f".{part}")]
         return fitting[0] if fitting else ""
+
+
+def parquet_sources(name: str, path: str | Path, max_bytes: int = MAX_BYTES) -> list[ParquetSource]:
+    """One source for a file; for a folder one a file, called `name/FILE`. Raises SenaError when there is none."""
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        return [ParquetSource(name, path, max_bytes)]
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise SenaError(f"There is no .parquet file in the folder {path}: name another one")
+    return [ParquetSource(f"{name}/{file.stem}", file, max_bytes) for file in files]
 
 
 def _open(path: Path) -> Any:

@@ -13,6 +13,7 @@ from sena import ids, seeds
 from sena.errors import ImageError, SenaError
 from sena.images.config import LimitsConfig
 from sena.images.decode import decode
+from sena.images.paths import in_order
 from sena.images.sources import Reporting, Skipped, Source
 from sena.records import Image
 
@@ -132,15 +133,16 @@ def _fill(drawing: _Draw, reels: list[_Reel], count: int) -> None:
 
 def _reel(source: Source, seed: int, round: int, used: Used) -> _Reel:
     """`rank` says who gives first, and so who gives one more when the count does not divide; each round anew."""
-    paths = sorted(source.list())  # now, so that an empty source is told even when the others would do
+    paths = in_order(source.list())  # now, so that an empty source is told even when the others would do
     return _Reel(source, seeds.derive(seed, round, source.name, "rank"), _fresh(source.name, paths, seed, used))
 
 
-def _fresh(name: str, paths: list[str], seed: int, used: Used) -> Iterator[str]:
+def _fresh(name: str, paths: Sequence[str], seed: int, used: Used) -> Iterator[str]:
     """A source's paths in seeded order without those of earlier rounds."""
     for index in _order(len(paths), seeds.derive(seed, name, "order")):
-        if (name, paths[index]) not in used.paths:
-            yield paths[index]
+        path = paths[int(index)]
+        if (name, path) not in used.paths:
+            yield path
 
 
 def _order(count: int, seed: int) -> np.ndarray:

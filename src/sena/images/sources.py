@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from sena.errors import ImageError, SenaError
 from sena.images.config import LimitsConfig
+from sena.images.paths import Growing, Paths
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 MAX_BYTES: int = LimitsConfig.model_fields["max_bytes"].default
@@ -86,7 +87,7 @@ class FolderSource:
     def _scan(self) -> tuple[Sequence[str], Sequence[Skipped]]:
         if self._found is None:
             paths, unlisted = _walk(self.name, self.root)
-            self._found = sorted(paths), sorted(unlisted, key=lambda skipped: skipped.path)
+            self._found = paths, sorted(unlisted, key=lambda skipped: skipped.path)
         return self._found
 
 
@@ -138,38 +139,52 @@ def is_text(path: str) -> bool:
     return True
 
 
-def _walk(name: str, root: str) -> tuple[list[str], list[Skipped]]:
-    """All picture paths below `root`, and what had to be left out, both unsorted."""
-    paths: list[str] = []
+def _walk(name: str, root: str) -> tuple[Paths, list[Skipped]]:
+    """All picture paths below `root`, and what had to be left out, unsorted."""
+    growing = Growing()
     unlisted: list[Skipped] = []
     waiting = [""]
     while waiting:
         folder = waiting.pop()
         try:
-            entries = _visible(os.path.join(root, folder))
+            entries = os.scandir(os.path.join(root, folder))
         except OSError as error:
             if not folder:
                 raise SenaError(f"The folder {root} may not be read: give yourself permission (chmod u+rx)") from error
             unlisted.append(Skipped(name, folder, "unreadable folder", error.strerror or ""))
             continue
-        for entry in entries:
-            path = os.path.join(folder, entry.name)
-            if not is_text(path):
-                shown = os.fsencode(path).decode(errors="backslashreplace")
-                unlisted.append(Skipped(name, shown, "name is not text"))
-            elif entry.is_dir(follow_symlinks=False):
-                waiting.append(path)
-            elif entry.is_symlink() and os.path.isdir(entry.path):  # `entry.is_dir()` raises on a circle
-                if not is_below(root, os.path.realpath(entry.path)):
-                    unlisted.append(Skipped(name, path, "outside its root"))
-            elif entry.name.lower().endswith(SUFFIXES):
-                paths.append(path)
-    return paths, unlisted
+        with entries:
+            for entry in entries:
+                path = os.path.join(folder, entry.name)
+                reason = _refused(root, path, entry)
+                if reason:
+                    shown = path if is_text(path) else os.fsencode(path).decode(errors="backslashreplace")
+                    unlisted.append(Skipped(name, shown, reason))
+                elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    waiting.append(path)
+                elif _is_picture(entry):
+                    growing.add(path)
+    return growing.paths(), unlisted
 
 
-def _visible(folder: str) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return [entry for entry in entries if not entry.name.startswith(".")]
+def _refused(root: str, path: str, entry: os.DirEntry[str]) -> str:
+    """Why an entry is left out, where that is to be told."""
+    if entry.name.startswith("."):
+        return ""
+    if not is_text(path):
+        return "name is not text"
+    away = _is_linked_folder(entry) and not is_below(root, os.path.realpath(entry.path))
+    return "outside its root" if away else ""
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    """By its name. A link to a folder below the root is none: what it shows is listed at its own place."""
+    name = entry.name.lower()
+    return name.endswith(SUFFIXES) and not name.startswith(".") and not _is_linked_folder(entry)
+
+
+def _is_linked_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and os.path.isdir(entry.path)  # `entry.is_dir()` raises on a circle
 
 
 def _first(unlisted: Sequence[Skipped]) -> str:

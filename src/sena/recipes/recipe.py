@@ -105,5 +105,5 @@ def load_recipe(
         flags.append(("run.images_per_round", limit, f"--limit {limit}"))
     data, origins = load.read(name, [*(load.Override(*flag) for flag in flags), *settings])
     if "images" not in data:
-        raise RecipeError(f"The recipe {name} names no pictures: give --images (a folder, a file or hf:NAME), or write images.sources")
+        raise RecipeError(f"The recipe {name} names no pictures: give --images FOLDER, or write images.sources")
     return load.validate(Recipe, data, origins)

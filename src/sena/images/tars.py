@@ -1,0 +1,165 @@
+"""Tar files of pictures, as WebDataset keeps them. Each is read where it lies: nothing is unpacked to the disk."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from sena.errors import ImageError, SenaError
+from sena.images.paths import Growing, Paths
+from sena.images.sources import MAX_BYTES, SUFFIXES, Skipped, is_text
+
+ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""Compressed tars, in which no place can be gone to."""
+SHOWN = 20
+"""Refused members that are told one by one."""
+BLOCK = 512
+
+
+class TarSource:
+    """The pictures of one tar file, or of all in a folder. A path is the tar's name and the member's: `1.tar/a/b.jpg`.
+
+    The headers are read once, on first use; what is kept is the names, and where each member begins and how long it is.
+    """
+
+    def __init__(self, name: str, path: str | Path, max_bytes: int = MAX_BYTES) -> None:
+        """Raises SenaError when `path` is neither a tar file nor a folder of them."""
+        self.name = name
+        self.path = Path(path).expanduser()
+        self.max_bytes = max_bytes
+        self.tars = tars_of(self.path)
+        self._index: tuple[Paths, np.ndarray, list[Skipped]] | None = None
+
+    def list(self) -> Sequence[str]:
+        """All members that are pictures by their ending, sorted. Raises SenaError when there is none, or for a tar
+        that is damaged."""
+        paths, _, unlisted = self._scan()
+        if not paths:
+            also = f" ({unlisted[0].path}: {unlisted[0].reason})" if unlisted else ""
+            raise SenaError(f"No picture ({', '.join(SUFFIXES)}) in {self.path}{also}: name another tar file")
+        return paths
+
+    def unlisted(self) -> Sequence[Skipped]:
+        """Members that are links, that repeat a name, or whose name leads out of the tar or is no text."""
+        return self._scan()[2]
+
+    def read(self, path: str) -> bytes:
+        """The member's bytes. Raises ImageError: `missing`, `too many bytes`, `truncated` or `unreadable`."""
+        paths, places, _ = self._scan()
+        number = paths.place(path)
+        if number is None:
+            raise ImageError("missing", path)
+        tar, offset, size = (int(value) for value in places[number])
+        if size > self.max_bytes:
+            raise ImageError("too many bytes", f"{path} has {size}, the limit is {self.max_bytes}")
+        try:
+            with open(self.tars[tar], "rb") as handle:
+                handle.seek(offset)
+                data = handle.read(size)
+        except OSError as error:
+            raise ImageError("unreadable", f"{path} ({error.strerror})") from error
+        if len(data) < size:
+            raise ImageError("truncated", f"{path}: its tar ends before it does")
+        return data
+
+    def _scan(self) -> tuple[Paths, np.ndarray, list[Skipped]]:
+        """Sorted paths, for each its tar, offset and size [N, 3], and what was left out."""
+        if self._index is None:
+            growing, places, unlisted = Growing(), _Rows(), []
+            for number, tar in enumerate(self.tars):
+                for member in _members(tar):
+                    path = f"{tar.name}/{member.name}"
+                    reason = _refused(member)
+                    if reason is None:
+                        growing.add(path)
+                        places.add(number, member.offset_data, member.size)
+                    elif reason and len(unlisted) < SHOWN:
+                        unlisted.append(Skipped(self.name, path if is_text(path) else ascii(path), reason))
+            self._index = (*_sorted(growing, places.array(), self.name, unlisted), unlisted)
+        return self._index
+
+
+class _Rows:
+    """Rows of three numbers that come one by one, kept as numbers of 8 bytes."""
+
+    def __init__(self) -> None:
+        self.pieces: list[np.ndarray] = []
+        self.waiting: list[tuple[int, int, int]] = []
+
+    def add(self, *row: int) -> None:
+        self.waiting.append(row)  # type: ignore[arg-type]
+        if len(self.waiting) == 1024:
+            self.pieces.append(np.array(self.waiting, dtype=np.int64))
+            self.waiting = []
+
+    def array(self) -> np.ndarray:
+        """[N, 3]."""
+        return np.concatenate([*self.pieces, np.array(self.waiting, dtype=np.int64).reshape(-1, 3)])
+
+
+def tars_of(path: Path) -> list[Path]:
+    """The file itself, or the tar files of a folder in the order of their names."""
+    if path.is_dir():
+        tars = sorted(each for each in path.iterdir() if each.suffix == ".tar" and each.is_file())
+        if not tars:
+            raise SenaError(f"There is no .tar file in the folder {path}: name another one")
+        return tars
+    if path.name.lower().endswith(ENDINGS):
+        raise SenaError(f"{path} is compressed, and pictures are picked out of a tar: unpack it to a plain .tar first")
+    if not path.is_file():
+        raise SenaError(f"There is no file {path}: check the spelling, or name another one")
+    return [path]
+
+
+def _members(tar: Path) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar, none kept. Raises SenaError when the file is damaged, wherever it is."""
+    try:
+        with tarfile.open(tar, "r:", errors="surrogateescape") as handle:
+            while member := handle.next():
+                handle.members.clear()  # type: ignore[attr-defined]  # or it would keep them all
+                yield member
+            _demand_end(handle)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        raise SenaError(f"{tar} is no whole tar file ({error}): make or download it again") from error
+    except OSError as error:
+        raise SenaError(f"{tar} cannot be read ({error.strerror}): check the path and its permissions") from error
+
+
+def _demand_end(handle: Any) -> None:
+    """A header that is broken ends the reading without a word; a whole tar ends in zeros, or in nothing."""
+    handle.fileobj.seek(handle.offset)
+    if handle.fileobj.read(BLOCK).strip(b"\0"):
+        raise tarfile.ReadError(f"broken header at byte {handle.offset}")
+
+
+def _refused(member: tarfile.TarInfo) -> str | None:
+    """Why a member is left out: nothing to be told for what is no picture by its name, None for one that is taken."""
+    path = PurePosixPath(member.name)
+    if not member.name.lower().endswith(SUFFIXES) or path.name.startswith(".") or member.isdir():
+        return ""
+    if not is_text(member.name):
+        return "name is not text"
+    if not member.isreg():
+        return "unreadable"
+    return "outside its root" if path.is_absolute() or ".." in path.parts else None
+
+
+def _sorted(growing: Growing, places: np.ndarray, name: str, unlisted: list[Skipped]) -> tuple[Paths, np.ndarray]:
+    """Paths in order with their places. Of members with one name the last counts, as when a tar is unpacked."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = growing.column()
+    if not len(column):
+        return Paths(column), places
+    order = pc.sort_indices(column).to_numpy()  # type: ignore[attr-defined]  # stable
+    column, places = column.take(order), places[order]
+    again = pc.equal(column.slice(1), column.slice(0, len(column) - 1)).to_numpy()  # type: ignore[attr-defined]
+    last = np.append(~again, True)
+    for place in np.flatnonzero(~last)[:SHOWN]:
+        unlisted.append(Skipped(name, column[int(place)].as_py(), "already used", "the name comes again in its tar"))
+    return Paths(column.filter(pa.array(last))), places[last]
