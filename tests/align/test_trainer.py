@@ -98,6 +98,8 @@ def test_the_projectors_own_rate(tiny: VLM, tmp_path: Path) -> None:
     assert moves(tiny, tmp_path / "a", projector_learning_rate=1e-4) == pytest.approx((1e-4, 1e-3), rel=0.01)
     assert moves(tiny, tmp_path / "b", projector_learning_rate=None) == pytest.approx((1e-3, 1e-3), rel=0.01)
     assert moves(tiny, tmp_path / "c", projector_learning_rate=1e-4, learning_rate=0)[1] == 0
+    eight = moves(tiny, tmp_path / "d", projector_learning_rate=1e-4, optimizer="adamw_8bit")
+    assert eight == pytest.approx((1e-4, 1e-3), rel=0.01)
 
 
 def test_a_frozen_projector(tiny: VLM, tmp_path: Path) -> None:

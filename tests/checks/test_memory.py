@@ -81,6 +81,30 @@ def test_llava_7b(llava_7b: str) -> None:
     assert found.total == sum((found.weights, found.master, found.gradients, found.optimizer, found.activations))
 
 
+def test_llava_7b_fits_80_gb_in_8_bits(llava_7b: str) -> None:
+    """No master; a state is a byte and 1/256 of a float32. As plain AdamW it is far beyond the card."""
+    eight = AlignSettings(train=TrainConfig(optimizer="adamw_8bit"))
+    found, full = (memory(llava_7b, settings, dtype="bfloat16", device="cpu") for settings in (eight, FULL))
+    assert found.master == 0
+    assert found.optimizer == pytest.approx(2 * 6_759_919_616 * (1 + 4 / 256), abs=2)
+    assert found.checkpoint == 2 * 6_759_919_616 + found.optimizer
+    assert full.checkpoint == 12 * 6_759_919_616
+    assert found.total < 79 * 2**30 < full.total
+
+
+def test_8_bit_states_are_counted_as_they_are(tmp_path: Path) -> None:
+    """But for the last block of each weight: at most a scale too few for each of two states."""
+    from sena.align.eight_bit import AdamW8bit
+    from tests.tiny import tiny_llava
+
+    folder, settings = str(tiny_llava(tmp_path)), AlignSettings(train=TrainConfig(optimizer="adamw_8bit"))
+    weights = modes.learning(modes.prepare_full(load(folder, dtype="bfloat16", device="cpu")))
+    found = memory(folder, settings, dtype="bfloat16", device="cpu")
+    tensors = AdamW8bit(weights, settings.train, 0).tensors()
+    kept = sum(tensor.nbytes for name, tensor in tensors.items() if not name.startswith("table"))
+    assert 0 <= kept - found.checkpoint <= 2 * 4 * len(weights)
+
+
 def test_a_frozen_projector_learns_nothing(llava_7b: str) -> None:
     settings = AlignSettings(train=TrainConfig(projector_learning_rate=0))
     assert memory(llava_7b, settings, dtype="bfloat16", device="cpu").learning == 6_738_939_904
@@ -174,19 +198,16 @@ def test_checkpointing_takes_less(llava_7b: str) -> None:
     assert checkpointed < plain / 4
 
 
-def test_automatic_checkpointing_follows_the_trainers_rule(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same answer as `modes` gives, with GPUs of sizes on both sides of the border in the place of a real one."""
-    vlm = modes.prepare_full(load(str(tiny_folder), dtype="float32", device="cpu"))
-    learns = sum(weight.numel() for _, weight in modes.learning(vlm))
-    rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns
-    border = (learns * modes.BYTES_A_WEIGHT + rests * 2) * 3 // 2
-    monkeypatch.setattr(type(vlm), "device", torch.device("cuda", 0))
+@pytest.mark.parametrize(("optimizer", "bytes_each"), [("adamw", 18), ("adamw_8bit", 8)])
+def test_automatic_checkpointing(monkeypatch: pytest.MonkeyPatch, optimizer: str, bytes_each: int) -> None:
+    """On GPUs of sizes on both sides of the border: 1,000 weights that learn and 100 of 2 bytes that rest."""
+    border = (1000 * bytes_each + 200) * 3 // 2
     for size, tight in ((border - 3, True), (border + 3, False)):
         monkeypatch.setattr(
             torch.cuda, "get_device_properties", lambda _, size=size: SimpleNamespace(total_memory=size)
         )
-        assert sums.is_tight(learns, rests, torch.device("cuda", 0)) is tight
-        assert modes._is_tight(vlm) is tight
+        assert modes.is_tight(1000, 100, torch.device("cuda", 0), optimizer) is tight
+    assert not modes.is_tight(1000, 100, torch.device("cpu"), optimizer)
 
 
 def test_what_is_no_vision_model_is_said(tmp_path: Path) -> None:

@@ -83,12 +83,12 @@ def test_the_first_preference_loss_in_bfloat16(tiny_folder: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize(("lora", "optimizer"), [(False, "adamw"), (True, "adamw"), (False, "adamw_8bit")])
 def test_stopped_and_resumed_is_undisturbed_to_the_bit(
-    tiny_folder: Path, tmp_path: Path, lora: bool, dtype: str
+    tiny_folder: Path, tmp_path: Path, lora: bool, optimizer: str, dtype: str
 ) -> None:
     """Six steps, a checkpoint every two. Stopped in step 5 (index 4), so that step 4's checkpoint is gone on from."""
-    chosen = settings(lora=lora, epochs=3, save_every=2, schedule="cosine")
+    chosen = settings(lora=lora, epochs=3, save_every=2, schedule="cosine", optimizer=optimizer)
     undisturbed, told = run(tiny_folder, tmp_path / "whole", chosen, dtype)
     vlm, before = fresh(tiny_folder, dtype), list[StepMetrics]()
 
@@ -159,9 +159,9 @@ def test_other_settings_do_not_resume(tiny_folder: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("lora", [False, True])
-def test_rate_zero_changes_no_bit(tiny_folder: Path, tmp_path: Path, lora: bool, dtype: str) -> None:
-    policy, _ = run(tiny_folder, tmp_path, settings(lora=lora, learning_rate=0, epochs=2), dtype)
+@pytest.mark.parametrize(("lora", "optimizer"), [(False, "adamw"), (True, "adamw"), (False, "adamw_8bit")])
+def test_rate_zero_changes_no_bit(tiny_folder: Path, tmp_path: Path, lora: bool, optimizer: str, dtype: str) -> None:
+    policy, _ = run(tiny_folder, tmp_path, settings(lora=lora, learning_rate=0, epochs=2, optimizer=optimizer), dtype)
     assert differing(policy, fresh(tiny_folder, dtype)) == []
 
 
@@ -213,9 +213,10 @@ def test_order_of_pairs_does_not_count(tiny_folder: Path, tmp_path: Path) -> Non
     assert data.open_image is open_image
 
 
-def test_no_pickle_anywhere(tiny_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "adamw_8bit"])
+def test_no_pickle_anywhere(tiny_folder: Path, tmp_path: Path, optimizer: str) -> None:
     """Everything written is Parquet, safetensors (length, then JSON) or JSON."""
-    run(tiny_folder, tmp_path, settings(save_every=1))
+    run(tiny_folder, tmp_path, settings(save_every=1, optimizer=optimizer))
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.suffix for path in written} == {".json", ".parquet", ".safetensors"}
     for path in written:

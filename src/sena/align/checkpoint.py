@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from sena import files
-from sena.align.optimizer import AdamW
+from sena.align.optimizer import Optimizer
 from sena.errors import RunFolderError
 
 VERSION = 1
@@ -29,7 +29,7 @@ class Found(NamedTuple):
     steps: int
 
 
-def save(folder: Path, optimizer: AdamW, key: str) -> Path:
+def save(folder: Path, optimizer: Optimizer, key: str) -> Path:
     """Write the state after `optimizer.steps` steps, then remove older checkpoints.
 
     `key` stands for data and settings; only a run with the same key may go on from here.
@@ -61,7 +61,7 @@ def find(folder: Path, key: str) -> Found | None:
     return Found(complete[-1].parent, manifest["steps"])
 
 
-def restore(found: Found, optimizer: AdamW) -> None:
+def restore(found: Found, optimizer: Optimizer) -> None:
     """Put weights, optimizer and random states back to what they were when the checkpoint was written.
 
     Raises RunFolderError when the tensors are not those of this model.

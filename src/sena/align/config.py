@@ -75,6 +75,9 @@ class TrainConfig(Config):
     """Gradients longer than this are shortened to it."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    """`adamw` takes 16 bytes a weight that learns (bfloat16, with its gradient and a float32 copy), `adamw_8bit` 6: its
+    memory is coarser and small updates are rounded by chance. It needs `pip install sena[gpu]`."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's memory of the gradient and of its square."""
     save_every: int = Field(default=20, ge=1)

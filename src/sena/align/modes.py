@@ -16,7 +16,10 @@ from sena.models.vlm import VLM
 
 TOWERS = ("vision_tower", "vision_model", "visual")
 TONGUES = ("language_model", "text_model")
-BYTES_A_WEIGHT = 18  # in bfloat16: 2 weight + 4 master + 8 AdamW + 2 gradient + 2 to spare
+BYTES_A_WEIGHT = {
+    "adamw": 18,  # in bfloat16: 2 weight + 4 master + 8 states + 2 gradient + 2 to spare
+    "adamw_8bit": 8,  # 2 weight + 2 states + 2 gradient + 2 to spare
+}
 
 
 @contextmanager
@@ -81,12 +84,16 @@ def learning(vlm: VLM) -> list[tuple[str, torch.nn.Parameter]]:
     return [(name, weight) for name, weight in vlm.model.named_parameters() if weight.requires_grad]
 
 
-def set_training(vlm: VLM, checkpointing: bool | Literal["auto"]) -> None:
+def set_training(vlm: VLM, checkpointing: bool | Literal["auto"], optimizer: str = "adamw") -> None:
     """Training mode with every dropout at zero and the frozen tower in evaluation mode.
 
     Only gradient checkpointing needs training mode, and transformers asks for it there.
     """
-    if checkpointing is True or (checkpointing == "auto" and _is_tight(vlm)):
+    if checkpointing == "auto":
+        learns = sum(weight.numel() for _, weight in learning(vlm))
+        rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns
+        checkpointing = is_tight(learns, rests, vlm.device, optimizer)
+    if checkpointing:
         _recompute(vlm.model, True)
     vlm.model.train()
     tower(vlm.model).eval()
@@ -94,6 +101,14 @@ def set_training(vlm: VLM, checkpointing: bool | Literal["auto"]) -> None:
         for name in ("p",) if isinstance(module, torch.nn.Dropout) else ("attention_dropout", "dropout"):
             if isinstance(getattr(module, name, None), float):
                 module.__dict__[name] = 0.0
+
+
+def is_tight(learns: int, rests: int, device: torch.device, optimizer: str) -> bool:
+    """Whether weights and optimizer leave less than a third of a GPU to activations; both are counted in numbers."""
+    if device.type != "cuda":
+        return False
+    total = torch.cuda.get_device_properties(device).total_memory
+    return learns * BYTES_A_WEIGHT[optimizer] + rests * 2 > total * 2 / 3
 
 
 def linear_names(model: Any, targets: Sequence[str]) -> list[str]:
@@ -135,13 +150,3 @@ def _recompute(model: Any, on: bool) -> None:
         getattr(model, f"{word}_checkpointing_enable")(**{f"{word}_checkpointing_kwargs": {"use_reentrant": False}})
     else:
         getattr(model, f"{word}_checkpointing_disable")()
-
-
-def _is_tight(vlm: VLM) -> bool:
-    """Whether weights and optimizer leave less than a third of a GPU to activations."""
-    if vlm.device.type != "cuda":
-        return False
-    learns = sum(weight.numel() for _, weight in learning(vlm))
-    rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns
-    total = torch.cuda.get_device_properties(vlm.device).total_memory
-    return learns * BYTES_A_WEIGHT + rests * 2 > total * 2 / 3

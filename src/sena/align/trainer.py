@@ -16,9 +16,10 @@ import torch
 from sena import seeds
 from sena.align import checkpoint, fingerprint, gradient, metrics, modes, plain, schedule, steps, work
 from sena.align.config import AlignSettings
+from sena.align.eight_bit import AdamW8bit
 from sena.align.gradient import Preferences, Task
 from sena.align.metrics import StepMetrics
-from sena.align.optimizer import AdamW, clip_scale
+from sena.align.optimizer import AdamW, Optimizer, clip_scale
 from sena.errors import ModelError, NonFiniteError, SenaError
 from sena.models.vlm import VLM
 from sena.records import Pair
@@ -47,7 +48,7 @@ class _Job:
     steps there are, and what a step costs at what peak."""
 
     task: Task
-    optimizer: AdamW
+    optimizer: Optimizer
     projector: frozenset[str]
     count: int
     costs: work.Costs
@@ -75,7 +76,7 @@ def train(
     _demand_references(data)
     policy = _prepare(vlm, settings, seed)
     plan = steps.compose(data.pairs, seed, settings.train.pairs_per_step, settings.train.epochs)
-    optimizer = AdamW(modes.learning(policy), settings.train)
+    optimizer = _optimizer(policy, settings, seed)
     costs, peak = work.costs(policy.model), work.peak(policy.device, policy.dtype)
     apart = _with_own_rate(policy, settings)
     job = _Job(Task(policy, data, settings, forward), optimizer, apart, len(plan), costs, peak)
@@ -114,8 +115,15 @@ def _prepare(vlm: VLM, settings: AlignSettings, seed: int) -> VLM:
     full = settings.train.method == "full"
     frozen = settings.train.projector_learning_rate == 0
     policy = modes.prepare_full(vlm, not frozen) if full else modes.prepare_lora(vlm, settings.lora, seed)
-    modes.set_training(policy, settings.train.gradient_checkpointing)
+    modes.set_training(policy, settings.train.gradient_checkpointing, settings.train.optimizer)
     return policy
+
+
+def _optimizer(policy: VLM, settings: AlignSettings, seed: int) -> Optimizer:
+    weights = modes.learning(policy)
+    if settings.train.optimizer == "adamw_8bit":
+        return AdamW8bit(weights, settings.train, seed)
+    return AdamW(weights, settings.train)
 
 
 def _with_own_rate(policy: VLM, settings: AlignSettings) -> frozenset[str]:

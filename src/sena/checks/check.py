@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sena.align import eight_bit
 from sena.checks import trial
 from sena.checks.memory import MemorySum, memory
 from sena.errors import ImageError, SenaError
@@ -20,6 +21,8 @@ from sena.runs import trackers
 from sena.text import printable
 
 GIB = 1 << 30
+CARD = 79 * GIB
+"""What a GPU sold with 80 GB offers."""
 
 
 @dataclass(slots=True)
@@ -114,11 +117,16 @@ def _tell_memory(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Fin
     for part in parts:
         reporter.say(f"  {labels.get(part, part):24} {getattr(need, part) / GIB:9.2f} GiB")
     there, what = _memory_there()
-    size = "batch_tokens" if recipe.train.packing == "tree" else "pairs_per_batch"
+    if need.total <= min(there, CARD):
+        return
+    changed = _changed(recipe)
+    reporter.say(f"  on a card of 80 GB, which has {CARD / GIB:.0f} GiB:")
+    for change, total in {"as it is": need.total, **changed}.items():
+        reporter.say(f"    {change:36} {total / GIB:7.2f} GiB, {'fits' if total <= CARD else 'too much'}")
     if need.total > there:
         found.faults.append(
-            f"Training needs {need.total / GIB:.1f} GiB and {what} has {there / GIB:.1f}: set train.method=lora, "
-            f"a smaller train.{size}, or take a larger machine"
+            f"Training needs {need.total / GIB:.1f} GiB and {what} has {there / GIB:.1f}: take "
+            f"{', '.join([*mends, f'a smaller train.{size}'])}, or a larger machine"
         )
 
 
@@ -128,14 +136,26 @@ def _memory_there() -> tuple[int, str]:
     import torch
 
     if torch.cuda.is_available():
+        size = "batch_tokens" if recipe.train.packing == "tree" else "pairs_per_batch"
+        mends = [f"--set {change}" for change, total in changed.items() if total <= there]
         return torch.cuda.get_device_properties(0).total_memory, "the GPU"
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
 
 
 def _tell_disk(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Findings) -> None:
     """A model a round, and while one trains a checkpoint (with the next one beside it) of masters and states."""
-    checkpoint = need.learning * 12
-    total = recipe.run.rounds * need.weights + 2 * checkpoint
+def _changed(recipe: Recipe) -> dict[str, int]:
+    """Bytes that training would take with one setting changed, by that change."""
+    found: dict[str, int] = {}
+    for key, value in (("optimizer", "adamw_8bit"), ("method", "lora"), ("gradient_checkpointing", True)):
+        if getattr(recipe.train, key) != value:
+            train = recipe.train.model_copy(update={key: value})
+            text = str(value).lower()
+            found[f"train.{key}={text}"] = _memory(recipe.model_copy(update={"train": train})).total
+    return found
+
+
+    total = recipe.run.rounds * need.weights + 2 * need.checkpoint
     free = shutil.disk_usage(Path.cwd()).free
     reporter.say(
         f"disk: {total / GIB:.1f} GiB for {recipe.run.rounds} models and checkpoints; {free / GIB:.1f} are free"

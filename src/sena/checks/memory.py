@@ -1,7 +1,8 @@
 """How much memory training takes, from a model's config.json alone: no weight is read or made.
 
-Weights, master copy, gradients and optimizer states are exact. Activations are an estimate with fused attention (tests
-hold it to what autograd really saves), at the longest answers that the settings allow for.
+Weights, master copy, gradients and optimizer states are exact (8-bit ones but for the last block of each weight).
+Activations are an estimate with fused attention (tests hold it to what autograd really saves), at the longest answers
+that the settings allow for.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ class MemorySum:
     def total(self) -> int:
         return self.weights + self.master + self.gradients + self.optimizer + self.activations
 
+    @property
+    def checkpoint(self) -> int:
+        """Bytes of a checkpoint: the weights that learn, as the optimizer keeps them, and its states."""
+        return (self.master or self.gradients) + self.optimizer  # a gradient is as large as its weight
+
 
 class Batch(NamedTuple):
     """Tokens that go through the language model together, and how many of them are answers, which the head scores."""
@@ -61,6 +67,7 @@ def memory(
 
     `answer_tokens` is the longest answer. Raises ModelError when there is no such model or it reads no pictures.
     """
+    from sena.align import eight_bit, modes
     from sena.models.load import resolve_device, resolve_dtype
 
     place = resolve_device(device)
@@ -71,34 +78,24 @@ def memory(
     adapters = 0 if is_full else adapter_parameters(model, settings)
     projector = 0 if settings.train.projector_learning_rate == 0 else parts.projector
     learning = parts.language + projector if is_full else adapters
+    in_8_bits = settings.train.optimizer == "adamw_8bit"
     learns_in = precision.itemsize if is_full else FLOAT32  # adapters are float32 beside weights of any precision
     is_checkpointed = settings.train.gradient_checkpointing
     if is_checkpointed == "auto":
-        is_checkpointed = is_tight(learning, parts.total - (learning if is_full else 0), place)
+        rests = parts.total - (learning if is_full else 0)
+        is_checkpointed = modes.is_tight(learning, rests, place, settings.train.optimizer)
     return MemorySum(
         parts=parts,
         learning=learning,
         dtype=str(precision).removeprefix("torch."),
         weights=parts.total * precision.itemsize + adapters * FLOAT32,
-        master=learning * FLOAT32 if learns_in < FLOAT32 else 0,
+        master=learning * FLOAT32 if learns_in < FLOAT32 and not in_8_bits else 0,
         gradients=learning * learns_in,
-        optimizer=2 * learning * FLOAT32,
+        optimizer=2 * round(learning * (eight_bit.BYTES_A_STATE if in_8_bits else FLOAT32)),
         activations=activations(
             model.config, batch(model.config, settings.train, answer_tokens), precision.itemsize, is_checkpointed
         ),
     )
-
-
-def is_tight(learns: int, rests: int, place: Any) -> bool:
-    """The trainer's rule for `gradient_checkpointing: auto`: whether weights leave activations too little of a GPU."""
-    import torch
-
-    from sena.align.modes import BYTES_A_WEIGHT
-
-    if place.type != "cuda":
-        return False
-    total = torch.cuda.get_device_properties(place).total_memory
-    return learns * BYTES_A_WEIGHT + rests * 2 > total * 2 / 3
 
 
 def empty_model(name: str) -> Any:
