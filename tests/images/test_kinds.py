@@ -37,6 +37,14 @@ def test_ends_and_usual_strength_are_in_range_and_what_is_beyond_is_not(kind: st
         assert kind in (fault(kind, strength) or "")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_ladder_rises_within_the_range_and_holds_the_usual_strength(kind: str) -> None:
+    known = KINDS[kind]
+    assert [fault(kind, strength) for strength in known.ladder] == [None] * len(known.ladder)
+    assert list(known.ladder) == sorted(set(known.ladder))
+    assert known.usual in known.ladder
+
+
 def test_a_request_shows_its_own_picture_none_or_another() -> None:
     """Of a, b, c, d the others of b are a, c, d: seeds 0, 1, 2 take them in turn, and 3 begins anew."""
     images = ["a", "b", "c", "d"]

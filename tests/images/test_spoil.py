@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
+from skimage import data
 from torch import Tensor
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 from sena.errors import SenaError
-from sena.images.corrupt import corrupt, corrupt_picture
+from sena.images.corrupt import alpha_bar, corrupt, corrupt_picture
 from sena.images.kinds import KINDS
 from sena.images.plane import Colours, Draws
 from sena.records import Corruption
@@ -220,29 +222,60 @@ def test_moco_draws_its_parts_in_their_shares() -> None:
     assert len(changed) / len(coloured) == pytest.approx(0.8, abs=4 * math.sqrt(0.2 * 0.8 / len(coloured)))
 
 
-def gap(kind: str) -> tuple[float, float]:
-    """Mean and largest difference between what LLaVA's processor makes of the twin, and the spoiled tensor."""
-    size = {"height": 112, "width": 112}
-    processor = LlavaImageProcessorPil(size={"shortest_edge": 112}, crop_size=size)
-    mean, std = processor.image_mean, processor.image_std
+SIZE = 224
+PROCESSOR = LlavaImageProcessorPil(size={"shortest_edge": SIZE}, crop_size={"height": SIZE, "width": SIZE})
+
+
+def photographs() -> list[Image.Image]:
+    """The square middle of four photographs that come with scikit-image, of 300 to 512 pixels a side."""
+    taken = [
+        Image.fromarray(take()).convert("RGB") for take in (data.astronaut, data.chelsea, data.coffee, data.rocket)
+    ]
+    return [ImageOps.fit(each, (min(each.size),) * 2) for each in taken]
+
+
+def gaps(kind: str, strength: float) -> tuple[float, float, float]:
+    """Between what LLaVA's processor makes of the twin, and the spoiled tensor: the mean and the largest difference of
+    twins made at the model's size, and the mean difference of twins made at the photographs' own sizes."""
+    mean, std, corruption = PROCESSOR.image_mean, PROCESSOR.image_std, Corruption(kind, strength, 5)
 
     def processed(picture: Image.Image) -> Tensor:
-        return processor(images=[picture], return_tensors="pt")["pixel_values"]
+        return PROCESSOR(images=[picture], return_tensors="pt")["pixel_values"]
 
-    picture, corruption = scene(112), Corruption(kind, KINDS[kind].usual, 5)
-    of_twin = processed(corrupt_picture(picture, corruption, mean, std))
-    difference = (of_twin - corrupt(processed(picture), corruption, Colours(mean, std))).abs()
-    return difference.mean().item(), difference.max().item()
+    same, own = [], []
+    for photograph in photographs():
+        small = photograph.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+        spoiled = corrupt(processed(small), corruption, Colours(mean, std))
+        same.append((processed(corrupt_picture(small, corruption, mean, std)) - spoiled).abs())
+        own.append((processed(corrupt_picture(photograph, corruption, mean, std)) - spoiled).abs())
+    return torch.stack(same).mean().item(), torch.stack(same).max().item(), torch.stack(own).mean().item()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "no_image"])
-def test_the_gap_between_picture_and_tensor_is_the_one_told(kind: str) -> None:
+def told_gaps() -> list[tuple[str, float, list[float]]]:
+    """Kind, strength and the three gaps, as the page's second table has them."""
+    lines = re.findall(r"^\| (\w+) ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE.read_text(), re.MULTILINE)
+    return [(kind, float(strength), [float(gap) for gap in rest]) for kind, strength, *rest in lines]
+
+
+@pytest.mark.parametrize(("kind", "strength", "told"), told_gaps())
+def test_the_gap_between_picture_and_tensor_is_the_one_told(kind: str, strength: float, told: list[float]) -> None:
     """Whole values from 0 to 255 round by at most 0.5 / 255 / 0.261 = 0.0075; what is more was clipped."""
-    line = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{kind}` "))
-    told = [float(number) for number in line.strip("| ").split("|")[-1].split(" / ")]
-    measured = gap(kind)
+    measured = gaps(kind, strength)
     assert list(measured) == pytest.approx(told, rel=0.02, abs=0.0002)
     assert measured[1] <= 0.0076 or kind == "diffusion"
+
+
+def test_every_kind_that_changes_pixels_has_its_gap_told() -> None:
+    assert {kind for kind, _, _ in told_gaps()} == {"diffusion", *PLANE}
+
+
+def test_noise_put_on_a_larger_picture_is_weaker_for_the_model() -> None:
+    """Bringing 512 pixels to 224 averages neighbours, whose noise is independent: less than half of it is left."""
+    photograph, corruption = photographs()[0], Corruption("diffusion", 300, 5)
+    twin = PROCESSOR(images=[corrupt_picture(photograph, corruption)], return_tensors="pt")["pixel_values"]
+    clean = PROCESSOR(images=[photograph], return_tensors="pt")["pixel_values"]
+    noise = twin - alpha_bar(300) ** 0.5 * clean
+    assert 0.3 < noise.std().item() / (1 - alpha_bar(300)) ** 0.5 < 0.5
 
 
 KNOWN = {

@@ -22,6 +22,8 @@ from sena.images.plane import Colours, Way, on_colours, on_plane
 from sena.records import Corruption
 
 STEPS = 1000
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+"""How CLIP's processor normalises, and with it LLaVA's, Qwen's and Pixtral's."""
 
 
 @cache
@@ -79,14 +81,16 @@ def refusal(kind: str, has_planes: bool, has_colours: bool) -> str | None:
 def corrupt_picture(
     picture: Image.Image,
     corruption: Corruption,
-    mean: Sequence[float],
-    std: Sequence[float],
+    mean: Sequence[float] = CLIP_MEAN,
+    std: Sequence[float] = CLIP_STD,
     size: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """The twin of `corrupt` for people: what the model sees, as an RGB picture (values outside of it are clipped).
+    """The twin of `corrupt` for people, and for engines that take pictures only: an RGB picture, spoiled by the same
+    draws (values that no picture can hold are clipped).
 
-    `mean` and `std` (per channel, for pixels in 0 to 1) are the model's; `size` (width, height) resizes first. A
-    picture of the model's own size gets the very noise that the model's input gets.
+    `mean` and `std` (per channel, for pixels in 0 to 1) are the model's; `size` (width, height) resizes first. Give the
+    model's size where it is known: what is spoiled at another is resized afterwards, and noise then loses most of its
+    strength. Raises SenaError as `corrupt` does; `no_image` has no twin.
     """
     picture = picture.convert("RGB")
     if size is not None:

@@ -41,6 +41,8 @@ class Kind:
     high: float = 0
     usual: float = 0
     whole: bool = False
+    ladder: tuple[float, ...] = (0,)
+    """The strengths that `sena sweep` tries, weak to strong."""
 
     @property
     def range(self) -> str:
@@ -51,16 +53,16 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "diffusion": Kind("diffusion step, counted from 0", 0, 999, 600, whole=True),
+    "diffusion": Kind("diffusion step, counted from 0", 0, 999, 600, True, (200, 300, 400, 500, 600, 700, 800, 999)),
     "none": Kind(),
-    "blur": Kind("spread of the blur in percent of the longer side", 0, 20, 4),
-    "low_resolution": Kind("how many times fewer pixels a side has", 1, 64, 8),
-    "crop": Kind("share of the area that is cut away", 0, 0.99, 0.75),
-    "flip": Kind("1 left for right, 2 also upside down", 0, 2, 1, whole=True),
-    "patch_shuffle": Kind("patches a side", 1, 64, 8, whole=True),
-    "mask": Kind("share of the area that is painted over", 0, 1, 0.5),
-    "colour_jitter": Kind("largest change, as a share of the value", 0, 1, 0.8),
-    "moco": Kind("share of the augmentation of MoCo v2", 0, 1, 1),
+    "blur": Kind("spread of the blur in percent of the longer side", 0, 20, 4, ladder=(1, 2, 4, 8, 16)),
+    "low_resolution": Kind("how many times fewer pixels a side has", 1, 64, 8, ladder=(2, 4, 8, 16, 32)),
+    "crop": Kind("share of the area that is cut away", 0, 0.99, 0.75, ladder=(0.25, 0.5, 0.75, 0.9, 0.97)),
+    "flip": Kind("1 left for right, 2 also upside down", 0, 2, 1, True, (1, 2)),
+    "patch_shuffle": Kind("patches a side", 1, 64, 8, True, (2, 3, 4, 8, 16)),
+    "mask": Kind("share of the area that is painted over", 0, 1, 0.5, ladder=(0.1, 0.25, 0.5, 0.75, 0.9)),
+    "colour_jitter": Kind("largest change, as a share of the value", 0, 1, 0.8, ladder=(0.2, 0.4, 0.8, 1)),
+    "moco": Kind("share of the augmentation of MoCo v2", 0, 1, 1, ladder=(0.25, 0.5, 1)),
     "no_image": Kind(),
     "other_image": Kind(),
 }
