@@ -16,6 +16,7 @@ _PUBLIC = {
     "pairs": "sena.rounds.evolve",
     "train": "sena.rounds.train",
     "export": "sena.rounds.export",
+    "convert": "sena.models.convert",
     "load": "sena.serve.speaker",
     "ask": "sena.serve.speaker",
     "chat": "sena.serve.terminal",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
 
 from tests.architecture.source import FILES, SOURCE
 
+UNPICKLE = "models/unpickle.py"
 FORBIDDEN = {
     "pickle": r"^\s*(?:import|from)\s+(?:pickle|cPickle|dill|cloudpickle|joblib|shelve|marshal)\b",
     "torch.load or torch.save": r"\btorch\.(?:load|save)\(",
@@ -24,7 +26,18 @@ FORBIDDEN = {
 def test_the_source_has_none(what: str) -> None:
     pattern = re.compile(FORBIDDEN[what], re.MULTILINE)
     found = {str(file.relative_to(SOURCE)): pattern.findall(file.read_text()) for file in FILES}
+    if what == "torch.load or torch.save":
+        assert found.pop(UNPICKLE) == ["torch.load("]
     assert {name: hits for name, hits in found.items() if hits} == {}
+
+
+def test_the_one_reader_of_pickles_reads_weights_only() -> None:
+    """And nobody imports it: `sena convert` starts it as a process of its own."""
+    calls = [node for node in ast.walk(ast.parse((SOURCE / UNPICKLE).read_text())) if isinstance(node, ast.Call)]
+    [load] = [call for call in calls if ast.unparse(call.func) == "torch.load"]
+    assert {word.arg: ast.unparse(word.value) for word in load.keywords}["weights_only"] == "True"
+    pattern = re.compile(r"import .*\bunpickle\b|sena\.models\.unpickle import")
+    assert [str(file) for file in FILES if pattern.search(file.read_text())] == []
 
 
 @pytest.mark.parametrize(

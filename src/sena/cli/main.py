@@ -8,7 +8,7 @@ import traceback
 import click
 import typer
 
-from sena.cli import look, pairs_io, run, talk
+from sena.cli import convert, look, models, pairs_io, run, talk
 from sena.errors import SenaError
 
 INTERRUPTED = 130
@@ -35,6 +35,8 @@ app.command("answer")(talk.answer)
 app.command("web")(talk.web)
 app.command("serve")(talk.serve)
 app.command("eval")(run.evaluate)
+app.command("models")(models.models)
+app.command("convert")(convert.convert)
 app.command("env")(look.env)
 
 
