@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest
 TORCH := $(shell grep '^torch==' requirements.lock)
 OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12
 
-.PHONY: install demo test test-slow test-all lint bases clean
+.PHONY: install demo test test-slow test-all browser lint bases clean
 .DELETE_ON_ERROR:
 
 install: .venv/.installed
@@ -32,8 +32,14 @@ demo: install
 test: install
 	$(PYTEST) -m "not slow"
 
-test-slow: install
+test-slow: install browser
 	$(PYTEST) -m slow
+
+# The web page is tested in a real browser.
+browser:
+	@command -v chromium chromedriver >/dev/null || test $$(id -u) -ne 0 || \
+	  { apt-get update -q && apt-get install -q -y --no-install-recommends chromium chromium-driver; }
+	@command -v chromium chromedriver >/dev/null || echo "The page's tests need chromium and chromedriver: install them"
 
 test-all: test test-slow
 

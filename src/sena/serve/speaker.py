@@ -52,7 +52,9 @@ class Conversation:
         Raises SenaError when the model has no room left for an answer, or knows one turn only.
         """
         if self.turns and not self.vlm.template.between:
-            raise SenaError(f"The chat template of {self.vlm.name} knows one question only: clear the conversation first")
+            raise SenaError(
+                f"The chat template of {self.vlm.name} knows one question only: clear the conversation first"
+            )
         pixels = None if self.picture is None else encode.process(self.vlm, self.picture)
         ids = encode.chat_ids(self.vlm, self.turns, text, pixels)
         seed = derive(self.seed, "chat", len(self.turns))
