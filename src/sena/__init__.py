@@ -27,6 +27,7 @@ _PUBLIC = {
     "evaluate": "sena.rounds.measure",
     "report": "sena.rounds.retell",
     "check": "sena.checks",
+    "sweep": "sena.sweeps",
     "load_recipe": "sena.recipes.recipe",
 }
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]
