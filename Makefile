@@ -10,12 +10,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 TORCH := $(shell grep '^torch==' requirements.lock)
+TORCHVISION := torchvision==0.28.0
 OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12
 
 .PHONY: install demo test test-slow test-all browser lint bases clean
 .DELETE_ON_ERROR:
 
-install: .venv/.installed
+install: .venv/.installed .venv/torchvision/.installed
 
 # torch comes first and by itself, so that nothing else decides which build of it is taken.
 .venv/.installed: requirements.lock pyproject.toml
@@ -26,14 +27,21 @@ install: .venv/.installed
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
+# Processors of some families need it. It lies apart, since sena itself has to do, and be tested, without it.
+.venv/torchvision/.installed: .venv/.installed
+	$(PIP) install --no-deps --upgrade --target $(@D) $(TORCHVISION)
+	mkdir -p $(@D) && touch $@
+
 demo: install
 	$(BIN)/sena evolve demo --out runs/demo
 
 test: install
 	$(PYTEST) -m "not slow"
+	$(PYTEST) tests/families -m "not slow"
 
 test-slow: install browser
 	$(PYTEST) -m slow
+	$(PYTEST) tests/families -m slow
 
 # The web page is tested in a real browser.
 browser:

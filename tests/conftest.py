@@ -18,6 +18,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models are many times slower with two threads on a busy machine
 
 
+FAMILIES = Path(__file__).parent / "families"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Other families need torchvision, which the rest has to do without: they are run when asked for by path alone."""
+    asked = [Path(each.partition("::")[0]).resolve() for each in config.args]
+    return True if collection_path == FAMILIES and not any(each.is_relative_to(FAMILIES) for each in asked) else None
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved tiny LLaVA with its processor. Read only: it is shared by the whole session."""

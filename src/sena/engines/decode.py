@@ -1,7 +1,7 @@
 """Token by token behind shared prefixes: the branches of a batch, each with its own text and its own end.
 
 The slots of a row are [gap | prefix | gap | text | answer]: prefixes and texts both end where the longest ends, gaps
-are masked, and position ids count along the row's own tokens. Legend: B rows of a batch, V vocabulary.
+are masked, and position ids count on behind the row's own prefix. Legend: B rows of a batch, V vocabulary.
 """
 
 from __future__ import annotations
@@ -70,6 +70,9 @@ class _Rows:
             whole[row, : max(shared) - length] = 0
         whole[:, max(shared) : max(shared) + ids.shape[1]] = mask
         self.mask = whole.to(vlm.device)
+        # how far positions are from the count of tokens: a picture on several axes has more tokens than steps
+        moved = [branch.behind - branch.shared for branch in branches]
+        self.moved = torch.tensor(moved, device=vlm.device)[:, None]
         self.text = ids.to(vlm.device)
         self.used = max(shared)
 
@@ -87,14 +90,14 @@ class _Rows:
         layers: list[Any] = self.cache.layers
         for layer in layers:
             layer.select(chosen)
-        self.mask = self.mask[chosen]
+        self.mask, self.moved = self.mask[chosen], self.moved[chosen]
         self.numbers = [self.numbers[place] for place in places]
         self.done = [False] * len(places)
 
     def _forward(self, ids: torch.Tensor) -> torch.Tensor:
         end = self.used + ids.shape[1]
         mask = self.mask[:, :end]
-        positions = (mask.cumsum(-1) - 1).clamp_min(0)[:, self.used :]
+        positions = ((mask.cumsum(-1) - 1).clamp_min(0) + self.moved)[:, self.used :]
         self.used = end
         out = self.vlm.model(
             input_ids=ids,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from sena.engines.sampling import GumbelNoise
-from sena.models import encode
+from sena.models import encode, positions
 from sena.models.vlm import VLM
 from sena.records import Request
 
@@ -31,7 +31,8 @@ def answer(
     """
     ids, mask = pad_left(prompts, vlm.tokenizer.pad_token_id or 0)
     pictures = [seen for seen in pixels if seen is not None]
-    extra: dict[str, Any] = encode.stack(pictures, vlm.device, vlm.dtype) if pictures else {}
+    extra: dict[str, Any] = positions.kinds(vlm, ids.to(vlm.device))
+    extra |= encode.stack(pictures, vlm.device, vlm.dtype) if pictures else {}
     if any(request.temperature > 0 for request in requests):
         extra["logits_processor"] = [GumbelNoise(requests)]
     made = vlm.model.generate(

@@ -1,7 +1,8 @@
 """Prefixes: what all prompts on one picture share, read once and kept while a window lasts.
 
 A prefix is the head of the template and the picture's tokens, up to the last of them. A special token ends there, so
-its ids are the same whatever text follows. Legend: H heads of keys and values, P tokens of a prefix, D width of a head.
+its ids are the same whatever text follows. Legend: H heads of keys and values, P tokens of a prefix, D width of a head,
+X axes of a family's positions.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 
 from sena.engines.looks import Look
 from sena.engines.room import Layers
-from sena.models import encode
+from sena.models import encode, positions
 from sena.models.vlm import VLM
 from sena.records import Request
 
@@ -26,23 +27,33 @@ READ_AT_ONCE = 2048
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A request cut behind its picture: the prefix that it shares, and the ids of its own."""
+    """A request cut behind its picture: the prefix that it shares, and the ids of its own.
+
+    `places` are the prefix's positions, [P], or [X, P] by a family with several axes.
+    """
 
     request: Request
     key: Key
     text: list[int]
     pixels: encode.Pixels
+    places: torch.Tensor
 
     @property
     def shared(self) -> int:
         """Tokens in the prefix."""
         return len(self.key[1])
 
+    @property
+    def behind(self) -> int:
+        """Position of the first token behind the prefix, on every axis. A picture of 4 by 6 tokens moves it by 6."""
+        return int(self.places.max()) + 1
+
 
 def cut(vlm: VLM, request: Request, pixels: encode.Pixels) -> Branch:
     ids = encode.prompt_ids(vlm, request.prompt, pixels)
     end = len(ids) - ids[::-1].index(vlm.image_id)
-    return Branch(request, ((request.image or "", request.corruption), tuple(ids[:end])), ids[end:], pixels)
+    key = ((request.image or "", request.corruption), tuple(ids[:end]))
+    return Branch(request, key, ids[end:], pixels, positions.of_row_or_count(vlm, ids[:end], pixels))
 
 
 @dataclass(slots=True)
@@ -93,8 +104,15 @@ def read(vlm: VLM, branches: Sequence[Branch]) -> list[Layers]:
     ids = torch.tensor([branch.key[1] for branch in branches], device=vlm.device)
     pictures = encode.stack([branch.pixels for branch in branches], vlm.device, vlm.dtype)
     cache: Any = DynamicCache(config=vlm.model.config.get_text_config())
-    mask = torch.ones_like(ids)
-    vlm.model(input_ids=ids, attention_mask=mask, cache=cache, use_cache=True, logits_to_keep=1, **pictures)
+    vlm.model(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        position_ids=torch.stack([branch.places for branch in branches], dim=-2).to(vlm.device),
+        cache=cache,
+        use_cache=True,
+        logits_to_keep=1,
+        **pictures,
+    )
     # copies, so that a prefix that gives way frees its memory though its neighbours stay
     return [
         [(layer.keys[row].clone(), layer.values[row].clone()) for layer in cache.layers] for row in range(len(branches))

@@ -9,25 +9,49 @@ from typing import Any
 import torch
 from PIL import Image
 
+from sena.errors import ModelError
+from sena.models import families
 from sena.models.vlm import VLM
+
+_TEXT_PARTS = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "text_replacement_offsets")
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """A picture as the model takes it: `tensors` with a batch axis of one, `text` its placeholder tokens."""
+    """A picture as the model takes it, and `text`, what stands for it in the prompt.
+
+    The first axis of each tensor counts pictures, tiles or patches, so that several pictures are joined along it:
+    pixel_values is [1, 3, H, W] where pictures have one size, [tiles, 3, H, W] where they are cut into tiles, and
+    [patches, values of a patch] where they keep their proportions (image_grid_thw [1, 3] then counts the patches).
+    """
 
     tensors: dict[str, torch.Tensor]
     text: str
 
 
 def process(vlm: VLM, picture: Image.Image) -> Pixels:
-    """Run the model's image processor on one RGB picture. Float32, on the CPU, since corruption acts on it next."""
-    processor = vlm.processor.image_processor
-    if vlm.family == "llava":  # LLaVA-1.5 was trained on pictures padded to a square; the hub's processor crops them
-        picture = pad_square(picture, tuple(int(255 * mean) for mean in processor.image_mean))
-    tensors = dict(processor(images=[picture], return_tensors="pt"))
-    text = vlm.processor.replace_image_token(tensors, 0)
-    return Pixels({name: tensors[name] for name in tensors if isinstance(tensors[name], torch.Tensor)}, text)
+    """Run the model's processor on one RGB picture. Float32, on the CPU, since corruption acts on it next.
+
+    The whole processor is called rather than its image half, since some families set how pictures are cut there.
+    Raises ModelError when it does not say what stands for the picture in the prompt.
+    """
+    processor = vlm.processor
+    if families.pads_to_square(vlm.family):
+        picture = pad_square(picture, tuple(int(255 * mean) for mean in processor.image_processor.image_mean))
+    made = processor(
+        images=[picture],
+        text=[processor.image_token],
+        return_text_replacement_offsets=True,
+        images_kwargs={"return_tensors": "pt"},
+    )
+    try:
+        text = made["text_replacement_offsets"][0][0]["replacement"]
+    except (KeyError, IndexError) as error:
+        raise ModelError(
+            f"the processor of {vlm.name} does not say what stands for a picture in a prompt, so sena cannot use it"
+        ) from error
+    seen = {name: part for name, part in made.items() if isinstance(part, torch.Tensor) and name not in _TEXT_PARTS}
+    return Pixels(seen, text)
 
 
 def pad_square(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:

@@ -6,12 +6,15 @@ import contextlib
 import errno
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from sena.errors import ModelError
+from sena.models import families, original
 from sena.models import template as templates
 from sena.models.vlm import VLM
 
@@ -46,23 +49,52 @@ def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
     return VLM(model, processor, template, name)
 
 
+def load_without_weights(name: str) -> VLM:
+    """What the model makes of pictures and prompts, around its configuration alone: seconds where `load` takes minutes.
+
+    Raises ModelError as `load_config` does, and for a processor that cannot be loaded.
+    """
+    from transformers import AutoProcessor
+
+    config = load_config(name)
+    processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
+    template = templates.choose(config.model_type, processor)
+    templates.settle(processor, template)
+    return VLM(SimpleNamespace(config=config), processor, template, name)
+
+
 def load_config(name: str) -> Any:
     """The model's configuration alone: a cheap way to know whether there is such a model.
 
     Raises ModelError for a folder that holds no model, and for a model that reads no pictures.
     """
-    from transformers import AutoConfig
+    from transformers import AutoConfig, PreTrainedConfig
 
     folder = Path(name).expanduser()
     looks_local = folder.exists() or name.startswith((".", "/", "~"))
     if looks_local and not (folder / "config.json").is_file():
         raise ModelError(f"{name} holds no model (no config.json there): give a model's folder or its hub name")
+    if original.is_original(_guard(name, PreTrainedConfig.get_config_dict, name)[0]):
+        raise ModelError(
+            f"{name} is in LLaVA's original layout: type `sena convert {name}` and use the folder it names"
+        )
     config = _guard(name, AutoConfig.from_pretrained, name, trust_remote_code=False)
     if config.model_type not in _vision_types():
         raise ModelError(
             f"{name} is a {config.model_type} model, which reads no pictures: give a vision-language model"
         )
+    _demand_packages(name, config.model_type)
     return config
+
+
+def _demand_packages(name: str, model_type: str) -> None:
+    family = families.find(model_type)
+    missing = [each for each in family.needs if find_spec(each) is None] if family else []
+    if family and missing:
+        raise ModelError(
+            f"{name} is of the {family.name} family, whose processor needs {' and '.join(missing)}: "
+            f"pip install {' '.join(missing)}, the build that belongs to your torch"
+        )
 
 
 def save(vlm: VLM, folder: Path) -> None:
@@ -111,7 +143,9 @@ def _guard(name: str, call: Any, *args: Any, **options: Any) -> Any:
     except ModelError:
         raise
     except ImportError as error:
-        raise ModelError(f"{name} needs a package that is not installed: {_first_line(error)}") from error
+        raise ModelError(
+            f"{name} needs a package that is not installed: {_first_line(error).split('. ')[0]}"
+        ) from error
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         text = _first_line(error)
         if "safetensors" in text:

@@ -33,6 +33,12 @@ def of_row(vlm: VLM, ids: Sequence[int], pixels: Pixels) -> torch.Tensor | None:
     return positions[:, 0]
 
 
+def of_row_or_count(vlm: VLM, ids: Sequence[int], pixels: Pixels) -> torch.Tensor:
+    """`of_row`, or for a family that counts 0, 1, 2, ...: [T]."""
+    found = of_row(vlm, ids, pixels)
+    return torch.arange(len(ids)) if found is None else found
+
+
 def _owner(model: Any) -> Any:
     """The part that knows about axes, wrapped in adapters or not."""
     return next((module for module in model.modules() if hasattr(module, "get_rope_index")), None)

@@ -50,7 +50,10 @@ def references(run: RunFolder) -> dict[str, tuple[float, float]]:
 
 
 def _look(model: str) -> Look | None:
-    """How the model's processor sees pictures, so that corrupted ones are shown as it saw them; None when unknown."""
+    """How the model's processor sees pictures, so that corrupted ones are shown as it saw them; None when unknown.
+
+    It is not known of a family that keeps a picture's proportions: its two edges are bounds, for some in pixels of area.
+    """
     from transformers import AutoImageProcessor
 
     try:
@@ -58,5 +61,5 @@ def _look(model: str) -> Look | None:
     except (OSError, ValueError, ImportError):
         return None
     size = processor.crop_size or processor.size
-    side = size.get("height") or size.get("shortest_edge")
+    side = size.get("height") or (None if size.get("longest_edge") else size.get("shortest_edge"))
     return Look(tuple(processor.image_mean), tuple(processor.image_std), side) if side else None

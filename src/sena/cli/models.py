@@ -1,0 +1,41 @@
+"""The verb that says which models sena works with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Which families of models are supported, how each is trained, what it needs and how that is tested."""
+    from rich.console import Console
+
+    from sena.models.families import FAMILIES
+
+    if as_json:
+        print(json.dumps([asdict(family) for family in FAMILIES], indent=2))
+        return
+    console = Console(highlight=False)
+    console.print(_table())
+    print(
+        "tree: what an image's answers share goes through the model once. plain: every answer has a row of its own.\n"
+        "Whether the loaded model keeps to this row is tried when a run starts, and what it cannot do is told.\n"
+        "No family was measured here with trained weights. Any other vision-language model is tried by general means."
+    )
+
+
+def _table() -> object:
+    from rich import box
+    from rich.table import Table
+
+    from sena.models.families import FAMILIES
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("family", "trains", "why", "needs", "tested"):
+        table.add_column(name, no_wrap=name in ("family", "trains"))
+    for family in FAMILIES:
+        table.add_row(family.name, family.trains, family.why, ", ".join(family.needs) or "-", family.tested or "-")
+    return table
