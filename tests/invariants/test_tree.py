@@ -124,6 +124,27 @@ def test_families(name: str) -> None:
     assert selftest.find_fault(vlm, pairs, TREES) == ""
 
 
+@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_the_tower_reads_a_picture_once_and_keeps_nothing(name: str, lora: bool) -> None:
+    """Three pairs on each of two pictures: both pictures go through it, for six pairs, and leave no graph."""
+    vlm, pairs = families.make(name)
+    vlm = modes.prepare_lora(vlm, world.settings(lora=True).lora, seed=0) if lora else modes.prepare_full(vlm)
+    modes.set_training(vlm, checkpointing=True)
+    inputs, outputs = list[torch.Tensor](), list[torch.Tensor]()
+
+    def watch(tower: object, plainly: tuple, named: dict, made: tuple) -> None:  # type: ignore[type-arg]
+        inputs.append(named["pixel_values"] if "pixel_values" in named else plainly[0])
+        outputs.append(made[0])
+
+    modes.tower(vlm.model).register_forward_hook(watch, with_kwargs=True)
+    found = TREES(vlm, pairs)
+    both = torch.cat([pairs[0].pixels.tensors["pixel_values"], pairs[-1].pixels.tensors["pixel_values"]])
+    assert torch.equal(torch.cat(inputs), both)
+    assert found.chosen.requires_grad
+    assert [output.requires_grad for output in outputs] == [False]
+
+
 @pytest.mark.parametrize("name", ["qwen2_5_vl", "qwen3_vl"])
 def test_axes_count(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With counted positions in the tree the numbers are others, and the self-test finds it."""

@@ -144,9 +144,14 @@ def _child(model: Any, names: Sequence[str]) -> Any:
 
 
 def _recompute(model: Any, on: bool) -> None:
-    """Switch gradient checkpointing, which transformers renamed to activation checkpointing on its way to version 6."""
+    """Switch gradient checkpointing, which transformers renamed to activation checkpointing on its way to version 6.
+
+    It also lets all embeddings require gradients, which checkpoints that re-enter need and these do not: the frozen
+    tower would keep its activations, and the backward pass go through it.
+    """
     word = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
     if on:
         getattr(model, f"{word}_checkpointing_enable")(**{f"{word}_checkpointing_kwargs": {"use_reentrant": False}})
+        model.disable_input_require_grads()
     else:
         getattr(model, f"{word}_checkpointing_disable")()
