@@ -21,9 +21,11 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     console = Console(highlight=False)
     console.print(_table())
     print(
-        "tree: what an image's answers share goes through the model once. plain: every answer has a row of its own.\n"
-        "Whether the loaded model keeps to this row is tried when a run starts, and what it cannot do is told.\n"
-        "No family was measured here with trained weights. Any other vision-language model is tried by general means."
+        "tree: what the answers of an image share goes through the model once.\n"
+        "plain: every answer has a row of its own.\n"
+        "Whether a loaded model keeps to this is tried at the start of a run, and told.\n"
+        "No family was measured here with trained weights. Any other vision-language\n"
+        "model is tried by general means."
     )
 
 

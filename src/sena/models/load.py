@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from sena.errors import ModelError
-from sena.models import families, original
+from sena.models import families, original, unknown
 from sena.models import template as templates
 from sena.models.vlm import VLM
 
@@ -24,7 +24,8 @@ _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": 
 def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
     """A model by hub name or folder, in evaluation mode.
 
-    Raises ModelError with the mend when there is none, when it reads no pictures, or when it has no safetensors.
+    Raises ModelError with the mend when there is none, when it reads no pictures, when it has no safetensors, or when
+    it is of no known family and a trial fails.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -46,7 +47,9 @@ def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
     template = templates.choose(config.model_type, processor)
     templates.settle(processor, template)
     model.to(place).eval()
-    return VLM(model, processor, template, name)
+    vlm = VLM(model, processor, template, name)
+    unknown.demand_right(vlm)
+    return vlm
 
 
 def load_without_weights(name: str) -> VLM:

@@ -20,6 +20,7 @@ from sena.engines.local import LocalEngine
 from sena.errors import RunFolderError
 from sena.images.pictures import Pictures
 from sena.images.sources import Source
+from sena.models import families
 from sena.models.load import load, load_config, resolve_device, resolve_dtype
 from sena.models.vlm import VLM
 from sena.progress import Reporter, Task
@@ -120,6 +121,9 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         run = create_run(out, recipes.dump(recipe), _manifest(recipe))
         reporter.log = run.log
         reporter.say(f"A new run in {out}")
+        remark = families.remark(load_config(names.model_folder(recipe.model.name)).model_type)
+        if remark:
+            reporter.say(remark)
     plan = files.read_json(run.manifest)["plan"]
     torch.set_num_threads(plan["threads"])
     if resolve_device(recipe.model.device).type == "cpu":  # on a GPU it costs speed, and bytes are promised on CPUs
