@@ -27,7 +27,7 @@ def recipe(name: str) -> StagesConfig:
 
 
 def through(config: StagesConfig, model: Callable[[Request], str]) -> list[Row]:
-    rows = first_rows(IMAGE, config)
+    rows = first_rows(IMAGE, config, CONTEXT)
     for stage in make_stages(config):
         outcomes = [run(stage, row, model) for row in rows]
         rows = [row for outcome in outcomes if not isinstance(outcome, Drop) for row in outcome]
@@ -105,7 +105,7 @@ def test_a_stage_changes_the_columns_that_it_declares(name: str) -> None:
         "reject/description": "A dog.",
         "reject/answer": "dog",
     }
-    rows = first_rows(IMAGE, config)
+    rows = first_rows(IMAGE, config, CONTEXT)
     for stage in make_stages(config):
         row, changed = rows[0], set()
         for reply in ("Where is it? What for?", "Where is it?"):
@@ -152,7 +152,7 @@ def test_a_stage_without_the_one_that_feeds_it_is_refused() -> None:
 
 def test_rows_and_ids_come_from_the_picture() -> None:
     config = stages_config().model_copy(update={"question": QuestionConfig(prompts=("A",), questions_per_image=2)})
-    assert first_rows(IMAGE, config) == [
+    assert first_rows(IMAGE, config, CONTEXT) == [
         Row(ids.child("i", "row", 0), "i", 0),
         Row(ids.child("i", "row", 1), "i", 1),
     ]

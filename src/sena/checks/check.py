@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sena.align import eight_bit
-from sena.checks import trial
+from sena.checks import pictures, trial
 from sena.checks.memory import MemorySum, memory
-from sena.errors import ImageError, SenaError
-from sena.images.decode import decode
-from sena.images.sources import Reporting, Source
+from sena.errors import SenaError
+from sena.images.questions import match
+from sena.images.sources import Source
 from sena.progress import Reporter
 from sena.recipes import load as recipes
 from sena.recipes import names
@@ -50,9 +49,11 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     reporter = reporter or Reporter()
     reporter.say(recipes.dump(recipe).rstrip())
     found = Findings()
-    sources = found.attempt(names.sources, recipe.images) or []
+    sources = _check_images(recipe, all_images, reporter, found)
     found.attempt(trackers.demand, recipe.run.trackers)
-    _check_images(recipe, sources, all_images, reporter, found)
+    if recipe.train.optimizer == "adamw_8bit":
+        found.attempt(eight_bit.demand)
+    found.attempt(_spoil, recipe)
     need = found.attempt(_memory, recipe)
     if need is not None:
         _tell_memory(recipe, need, reporter, found)
@@ -68,44 +69,47 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     reporter.say("No fault found. Next: sena evolve with the same arguments" if not found.faults else "Mend the above.")
     return 2 if found.faults else 0
 
+def _spoil(recipe: Recipe) -> None:
+    """Refuse a corruption that cannot act on what this model takes."""
+    from sena.engines.looks import demand
+    from sena.models.load import load_without_weights
+
+    vlm = load_without_weights(names.model_folder(recipe.model.name))
+    demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
+
+
 
 def _memory(recipe: Recipe) -> MemorySum:
     answer = max(recipe.describe.max_new_tokens, recipe.answer.max_new_tokens)
     return memory(recipe.model.name, recipe.align(), recipe.model.dtype, recipe.model.device, answer)
 
 
-def _check_images(recipe: Recipe, sources: list[Source], every: bool, reporter: Reporter, found: Findings) -> None:
-    wanted = recipe.run.rounds * recipe.run.images_per_round
-    listed = 0
+def _check_images(recipe: Recipe, every: bool, reporter: Reporter, found: Findings) -> list[Source]:
+    """The sources that can be used."""
+    opened = found.attempt(_sources, recipe, reporter) or []
+    sources = [source for source in opened if found.attempt(source.list) is not None]
     for source in sources:
-        paths = found.attempt(source.list)
-        if paths is None:
-            continue
-        listed += len(paths)
-        reporter.say(f"images: {len(paths)} in {source.name}")
-        if isinstance(source, Reporting):
-            found.notes += [f"{skip.source}: {skip.path}: {skip.reason} {skip.detail}" for skip in source.unlisted()]
-        if every:
-            _open_all(recipe, source, paths, reporter, found)
-    if sources and listed < wanted:
+        found.notes += pictures.listed(source, reporter)
+    wanted = recipe.run.rounds * recipe.run.images_per_round
+    listed = sum(len(source.list()) for source in sources)
+    if opened and listed < wanted:
         found.faults.append(
             f"{recipe.run.rounds} rounds of {recipe.run.images_per_round} images need {wanted} and there are {listed}: "
             f"give --limit {max(1, listed // recipe.run.rounds)} or more images"
+    if every and sources:
+        found.attempt(pictures.open_all, sources, recipe.images.limits, reporter)
+    return sources
         )
 
 
-def _open_all(recipe: Recipe, source: Source, paths: object, reporter: Reporter, found: Findings) -> None:
-    reasons: Counter[str] = Counter()
-    with reporter.stage(f"opening {source.name}", len(paths)) as task:  # type: ignore[arg-type]
-        for path in paths:  # type: ignore[attr-defined]
-            try:
-                decode(source.read(path), recipe.images.limits)
-            except ImageError as error:
-                reasons[error.reason] += 1
-                found.notes.append(f"{source.name}: {path}: {error}")
-            task.advance()
-    bad = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items())) or "none is bad"
-    reporter.say(f"images of {source.name} that would be skipped: {bad}")
+def _sources(recipe: Recipe, reporter: Reporter) -> list[Source]:
+    sources, given = names.sources(recipe.images), recipe.question.given
+    if given is None:
+        return sources
+    matched = match(sources, given)
+    if matched.rows:
+        reporter.say(matched.summary())
+    return list(matched.sources)
 
 
 def _tell_memory(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Findings) -> None:
@@ -123,27 +127,14 @@ def _tell_memory(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Fin
     reporter.say(f"  on a card of 80 GB, which has {CARD / GIB:.0f} GiB:")
     for change, total in {"as it is": need.total, **changed}.items():
         reporter.say(f"    {change:36} {total / GIB:7.2f} GiB, {'fits' if total <= CARD else 'too much'}")
+        size = "batch_tokens" if recipe.train.packing == "tree" else "pairs_per_batch"
+        mends = [f"--set {change}" for change, total in changed.items() if total <= there]
     if need.total > there:
         found.faults.append(
             f"Training needs {need.total / GIB:.1f} GiB and {what} has {there / GIB:.1f}: take "
             f"{', '.join([*mends, f'a smaller train.{size}'])}, or a larger machine"
         )
 
-
-def _memory_there() -> tuple[int, str]:
-    import os
-
-    import torch
-
-    if torch.cuda.is_available():
-        size = "batch_tokens" if recipe.train.packing == "tree" else "pairs_per_batch"
-        mends = [f"--set {change}" for change, total in changed.items() if total <= there]
-        return torch.cuda.get_device_properties(0).total_memory, "the GPU"
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
-
-
-def _tell_disk(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Findings) -> None:
-    """A model a round, and while one trains a checkpoint (with the next one beside it) of masters and states."""
 def _changed(recipe: Recipe) -> dict[str, int]:
     """Bytes that training would take with one setting changed, by that change."""
     found: dict[str, int] = {}
@@ -155,6 +146,19 @@ def _changed(recipe: Recipe) -> dict[str, int]:
     return found
 
 
+
+def _memory_there() -> tuple[int, str]:
+    import os
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_properties(0).total_memory, "the GPU"
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "this machine"
+
+
+def _tell_disk(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Findings) -> None:
+    """A model a round, and while one trains a checkpoint (with the next one beside it) of masters and states."""
     total = recipe.run.rounds * need.weights + 2 * need.checkpoint
     free = shutil.disk_usage(Path.cwd()).free
     reporter.say(

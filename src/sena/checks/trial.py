@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sena.data.make_pairs import Tables, make_pairs
 from sena.engines.local import LocalEngine
 from sena.images.pictures import Pictures
+from sena.images.questions import by_picture, questions_about
 from sena.images.sample import draw
 from sena.images.sources import Source
 from sena.models.load import load
@@ -29,7 +30,9 @@ def run(recipe: Recipe, sources: Sequence[Source], count: int, reporter: Reporte
     vlm = load(names.model_folder(recipe.model.name), recipe.model.dtype, recipe.model.device)
     engine = LocalEngine(vlm, recipe.engine.batch, recipe.engine.cache_gb)
     start = time.monotonic()
-    context = Context(recipe.run.seed, 1, tuple(sorted(image.id for image in drawn.images)))
+    given = recipe.question.given
+    asked = by_picture(questions_about(drawn.images, sources, given)) if given else {}
+    context = Context(recipe.run.seed, 1, tuple(sorted(image.id for image in drawn.images)), asked)
     made = make_pairs(drawn.images, engine, pictures.open, recipe.stages(), context, recipe.engine.window)
     _tell(made, {image.id: f"{image.source}/{image.path}" for image in drawn.images}, reporter)
     _project(recipe, time.monotonic() - start, count, len(made.pairs), reporter)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sena.data.run_stage import Dropped, Said, run_stage
+from sena.data.run_stage import Dropped, Said, dropped_pair, run_stage
 from sena.engines.base import Engine, OpenImage
 from sena.engines.base import window as opened
 from sena.errors import ImageError
@@ -51,12 +51,14 @@ def make_pairs(
     tables, spent = Tables(), {} if spent is None else spent
     for start in range(0, len(shard), window):
         with opened(engine):
-            rows = _open(shard[start : start + window], open_image, config, tables)
+            rows = _open(shard[start : start + window], open_image, (config, context), tables)
             _through_stages(rows, engine, open_image, (config, context), (tables, spent))
     return tables
 
 
-def _open(images: Sequence[Image], open_image: OpenImage, config: StagesConfig, tables: Tables) -> list[Row]:
+def _open(
+    images: Sequence[Image], open_image: OpenImage, method: tuple[StagesConfig, Context], tables: Tables
+) -> list[Row]:
     """The first rows of the images that can be read; the others end here."""
     rows: list[Row] = []
     for image in images:
@@ -65,7 +67,7 @@ def _open(images: Sequence[Image], open_image: OpenImage, config: StagesConfig, 
         except ImageError as error:
             tables.drops.append(Dropped(image.id, image.id, "image", "open", error.reason, error.detail))
         else:
-            rows += first_rows(image, config)
+            rows += first_rows(image, *method)
     return rows
 
 
@@ -98,8 +100,4 @@ def _pair(row: Row, tables: Tables, config: StagesConfig, context: Context) -> N
         if reason is None:
             tables.pairs.append(pair)
         else:
-            tables.drops.append(
-                Dropped(
-                    pair.id, pair.image_id, pair.kind, "filter", reason, "", pair.prompt, pair.chosen, pair.rejected
-                )
-            )
+            tables.drops.append(dropped_pair(pair, "filter", reason))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sena.engines.base import Engine, OpenImage
 from sena.errors import ImageError
-from sena.records import Again, Drop, Reply, Request, Row, Score
+from sena.records import Again, Drop, Pair, Reply, Request, Row, Score
 from sena.stages.base import Context, Stage
 
 
@@ -52,6 +52,11 @@ class Outcome:
     rows: list[Row] = field(default_factory=list)
     drops: list[Dropped] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+
+
+def dropped_pair(pair: Pair, stage: str, reason: str) -> Dropped:
+    """A pair that is not learned from, with what it held."""
+    return Dropped(pair.id, pair.image_id, pair.kind, stage, reason, "", pair.prompt, pair.chosen, pair.rejected)
 
 
 def run_stage(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sena import files
 from sena.data.make_pairs import Tables
-from sena.data.run_stage import Dropped, Said
+from sena.data.run_stage import Dropped, Said, dropped_pair
 from sena.errors import RunFolderError
 from sena.records import Image, Pair, Row
 from sena.runs import tables as parquet
@@ -61,8 +61,7 @@ def map_inline(
 def compact(round_folder: RoundFolder, count: int, choose: Callable[[list[Pair]], list[Pair]] = list) -> dict[str, Any]:
     """Join the tables of all shards in id order and count the rows on their way. Written once, and then only read.
 
-    `choose` says what of all pairs, in id order, is learned from.
-
+    `choose` says what of all pairs, in id order, is learned from; the others are dropped as `over max_pairs`.
     Returns the funnel: `drawn`, `questions`, `answers`, `pairs` and `dropped` (stage: reason: count).
     """
     joined = {
@@ -74,7 +73,10 @@ def compact(round_folder: RoundFolder, count: int, choose: Callable[[list[Pair]]
         for name, kind in KINDS.items()
     }
     joined = {name: sorted(records, key=lambda record: record.id) for name, records in joined.items()}
-    joined["pairs"] = choose(joined["pairs"])
+    made, joined["pairs"] = joined["pairs"], choose(joined["pairs"])
+    kept = {pair.id for pair in joined["pairs"]}
+    over = [dropped_pair(pair, "choose", "over max_pairs") for pair in made if pair.id not in kept]
+    joined["drops"] = sorted([*joined["drops"], *over], key=lambda drop: drop.id)
     for name, kind in KINDS.items():
         parquet.write(round_folder.table(name), kind, joined[name])
     funnel = count_rows(parquet.read(round_folder.images, Image), joined)

@@ -103,12 +103,14 @@ class GivenConfig(Config):
     """A JSONL or CSV file with `image` and `question` (or `questions`) in each row, the picture called as its source
     calls it; only those pictures are drawn. Empty takes the questions that the sources bring themselves: the
     annotations of LLaVA-665K, or the rows of a list."""
+    sources: tuple[str, ...] = ()
+    """Only pictures of these sources are used, by their name or its last part (`ocr_vqa`); empty means all."""
     max_per_image: int = Field(default=1, ge=1, le=100)
     """The first so many different questions about a picture are used, in the order of the file."""
     suffix: str = SHORT_ANSWER
     """The request for a short answer that some questions end with."""
     strip: tuple[str, ...] = ()
-    """Sources whose questions lose that suffix, by their name or its last part (`ocr_vqa`); `all` means every one."""
+    """Sources whose questions lose that suffix, named in the same way; `all` means every one."""
 
     @model_validator(mode="before")
     @classmethod

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from sena.errors import ImageError
-from sena.images.config import LimitsConfig
+from sena.images.config import LimitsConfig, PictureFormat
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -24,7 +24,12 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "WEBP": b"RIFF"}
+_MAGIC: dict[PictureFormat, bytes] = {
+    "JPEG": b"\xff\xd8\xff",
+    "PNG": b"\x89PNG\r\n\x1a\n",
+    "GIF": b"GIF8",
+    "WEBP": b"RIFF",
+}
 _filters = threading.Lock()  # Python's warning filters belong to the whole process
 
 
@@ -101,10 +106,16 @@ def _turned(picture: Image.Image, orientation: int) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
+def format_of(data: bytes) -> PictureFormat | None:
+    """What a file is by its first bytes, whatever it is called."""
+    name: PictureFormat | None = next((name for name, magic in _MAGIC.items() if data.startswith(magic)), None)
+    return None if name == "WEBP" and data[8:12] != b"WEBP" else name
+
+
 def _unidentified(data: bytes, limits: LimitsConfig) -> ImageError:
     """No decoder took it: is it a picture cut or broken in its header, or something else altogether?"""
-    name = next((name for name in limits.formats if data.startswith(_MAGIC[name])), None)
-    if name is None or (name == "WEBP" and data[8:12] != b"WEBP"):
+    name = format_of(data)
+    if name not in limits.formats:
         return ImageError("unknown format", f"none of {', '.join(limits.formats)}")
     return ImageError("truncated" if _short_webp(data) else "damaged", f"broken {name} header")
 

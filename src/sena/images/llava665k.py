@@ -5,6 +5,7 @@ Only picture paths are kept of the file, and questions only when they are asked 
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,11 @@ class Llava665kSource:
         if isinstance(found, str) or folder not in self.folders:
             raise ImageError(found if isinstance(found, str) else "missing", path)
         return read_below(self.folders[folder], file, self.max_bytes)
+
+    def place(self, path: str) -> str:
+        """Where the file belongs on the disk."""
+        folder, file = _split(path)
+        return os.path.join(self.folders[folder], file)
 
     def questions(self, paths: Collection[str]) -> Iterator[tuple[str, str]]:
         """Path and question for every human turn about one of `paths`, in the order of the file."""

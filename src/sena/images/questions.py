@@ -77,6 +77,7 @@ def match(sources: Sequence[Source], given: GivenConfig) -> Matched:
     A row's picture is called as its source calls it, or with the source's name (or its last part) before that.
     Raises SenaError when no picture is asked about, or a source brings no questions and no file does either.
     """
+    sources = _named(sources, given.sources)
     if not given.file:
         silent = [source.name for source in sources if not isinstance(source, Asking)]
         if silent:
@@ -123,6 +124,17 @@ def questions_about(images: Iterable[Image], sources: Sequence[Source], given: G
     ]
 
 
+def by_picture(asked: Iterable[Asked]) -> dict[str, tuple[str, ...]]:
+    """The questions of each picture by its id, in the order of their numbers."""
+    found: dict[str, list[Asked]] = defaultdict(list)
+    for each in asked:
+        found[each.id].append(each)
+    return {
+        image_id: tuple(each.question for each in sorted(several, key=lambda each: each.number))
+        for image_id, several in found.items()
+    }
+
+
 def _all(
     ids: dict[str, dict[str, str]], sources: Sequence[Source], given: GivenConfig
 ) -> Iterator[tuple[str, str, str]]:
@@ -138,9 +150,23 @@ def _all(
                 yield from ((name, path, question) for question in questions)
 
 
+def _named(sources: Sequence[Source], wanted: Sequence[str]) -> Sequence[Source]:
+    if not wanted:
+        return sources
+    lost = [name for name in wanted if not any(_is_called(source.name, (name,)) for source in sources)]
+    if lost:
+        there = ", ".join(source.name for source in sources)
+        raise SenaError(f"question.given.sources: no source is called {lost[0]}; there are {there}")
+    return [source for source in sources if _is_called(source.name, wanted)]
+
+
+def _is_called(source: str, names: Sequence[str]) -> bool:
+    return source in names or source.rpartition("/")[2] in names
+
+
 def _stripped(question: str, source: str, given: GivenConfig) -> str:
-    own = (source, source.rpartition("/")[2], "all")
-    return question.removesuffix(given.suffix).strip() if any(name in given.strip for name in own) else question
+    strips = "all" in given.strip or _is_called(source, given.strip)
+    return question.removesuffix(given.suffix).strip() if strips else question
 
 
 def _readings(key: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -53,6 +53,15 @@ class Reporting(Protocol):
         ...
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """A source whose pictures lie at places that a person may have got wrong."""
+
+    def place(self, path: str) -> str:
+        """Where the file belongs on the disk."""
+        ...
+
+
 class FolderSource:
     """All pictures of a folder and its sub-folders, hidden ones left out.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sena.align.config import AlignmentConfig, AlignSettings, DpoConfig, LoraConfig, TrainConfig
 from sena.config import Config
@@ -71,6 +71,13 @@ class Recipe(Config):
     """Adapters."""
     eval: EvalConfig = Field(default_factory=EvalConfig)
     """What is measured after every round."""
+
+    @model_validator(mode="after")
+    def _stages_agree(self) -> Recipe:
+        wrong = self.stages().conflict()
+        if wrong:
+            raise ValueError(wrong)
+        return self
 
     def stages(self) -> StagesConfig:
         """The data half's settings in one piece."""

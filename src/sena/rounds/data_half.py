@@ -9,9 +9,11 @@ from sena.data import shards
 from sena.data.make_pairs import make_pairs
 from sena.engines.looks import demand
 from sena.errors import SenaError
+from sena.images.questions import Asked, by_picture, match, questions_about
 from sena.images.sample import Used, draw
 from sena.images.sources import Skipped
 from sena.models.template import for_data
+from sena.recipes import names
 from sena.records import Image, Pair
 from sena.rounds.job import Job
 from sena.runs import tables
@@ -20,6 +22,7 @@ from sena.seeds import derive
 from sena.stages.base import Context
 from sena.stages.control import controlled
 
+from sena.stages.pair import thinned
 
 def draw_images(job: Job, number: int) -> list[Image]:
     """The round's images, drawn once and frozen; those of earlier rounds are never drawn again."""
@@ -41,6 +44,19 @@ def draw_images(job: Job, number: int) -> list[Image]:
 
 def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]:
     """The round's pairs, from all shards. A shard that is whole is not done again."""
+def given_questions(job: Job, number: int, images: Sequence[Image]) -> dict[str, tuple[str, ...]]:
+    """What people asked about the round's images, by image id, looked up once and frozen. Nothing if the model asks."""
+    given, table = job.recipe.question.given, job.round(number).table("given")
+    if given is None:
+        return {}
+    if not table.is_file():
+        found = match(names.sources(job.recipe.images), given)
+        if found.rows:
+            job.say(f"  {found.summary()}")
+        tables.write(table, Asked, questions_about(images, found.sources, given))
+    return by_picture(tables.read(table, Asked))
+
+
     folder = job.round(number)
     if not folder.funnel.is_file():
         _make_shards(job, number, images)
@@ -48,7 +64,7 @@ def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]
         shards.compact(
             folder,
             len(shards.split(images, job.plan["shard"])),
-            lambda pairs: controlled(pairs, job.recipe.pair, seed),
+            lambda pairs: controlled(thinned(pairs, job.recipe.filters.max_pairs, seed), job.recipe.pair, seed),
         )
     funnel = files.read_json(folder.funnel)
     pairs = tables.read(folder.table("pairs"), Pair)
@@ -76,7 +92,8 @@ def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
             "This recipe judges answers by their log-probabilities (samples.count, or the filter unsupported), which "
             "its engine cannot tell: use the local engine, or leave them out"
         )
-    context = Context(job.recipe.run.seed, number, tuple(sorted(image.id for image in images)))
+    every = tuple(sorted(image.id for image in images))
+    context = Context(job.recipe.run.seed, number, every, given_questions(job, number, images))
     before = sum(len(part) for part, ready in zip(parts, done, strict=True) if ready)
     if before:
         job.say(f"  {before} of {len(images)} images were done before")

@@ -47,7 +47,7 @@ class Job:
 
     @cached_property
     def sources(self) -> list[Source]:
-        return names.sources(self.recipe.images)
+        return names.sources(self.recipe.images, self.recipe.question.given)
 
     def pictures(self, images: Sequence[Image]) -> Pictures:
         return Pictures(images, {source.name: source for source in self.sources}, self.recipe.images.limits)
@@ -142,7 +142,7 @@ def _demand_usable(recipe: Recipe) -> None:
     Raises SenaError when there is no such model, or no pictures.
     """
     load_config(names.model_folder(recipe.model.name))
-    for source in names.sources(recipe.images):
+    for source in names.sources(recipe.images, recipe.question.given):
         source.list()
     for name in recipe.eval.benchmarks:
         names.benchmark(name)

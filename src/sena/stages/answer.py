@@ -22,7 +22,8 @@ def describe_request(row: Row, context: Context, config: DescribeConfig) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Two answers on the clean picture. The row keeps their prompts: rejected answers and training use the same."""
+    """Two answers on the clean picture, or one where descriptions are switched off. The row keeps their prompts:
+    rejected answers and training use the same."""
 
     describe: DescribeConfig
     answer: AnswerConfig
@@ -32,13 +33,14 @@ class Answer:
 
     def ask(self, row: Row, context: Context) -> Sequence[Request]:
         describe, answer = self._prompts(row, context)
-        return [
-            Asking(self.name, "description").request(row, context, describe, self.describe.max_new_tokens),
-            Asking(self.name, "answer").request(row, context, answer, self.answer.max_new_tokens),
-        ]
+        asked = [Asking(self.name, "answer").request(row, context, answer, self.answer.max_new_tokens)]
+        if self.describe.enabled:
+            limit = self.describe.max_new_tokens
+            asked.insert(0, Asking(self.name, "description").request(row, context, describe, limit))
+        return asked
 
     def take(self, row: Row, replies: Sequence[Reply], context: Context) -> Sequence[Row] | Drop | Again:
-        description, answer = replies
+        description, answer = replies if self.describe.enabled else (Reply("", ""), replies[0])
         describe_prompt, answer_prompt = self._prompts(row, context)
         return [
             replace(
@@ -53,4 +55,5 @@ class Answer:
 
     def _prompts(self, row: Row, context: Context) -> tuple[str, str]:
         describe = join(describe_request(row, context, self.describe), self.describe.suffix)
+        describe = describe if self.describe.enabled else ""
         return describe, join(row.question, self.answer.suffix)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from sena.errors import SenaError
@@ -18,6 +18,8 @@ class Context:
     round: int
     images: tuple[str, ...] = ()
     """The ids of all the round's images, sorted, for a corruption that shows another one."""
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Questions that people wrote, by image id, for recipes that take them instead of the model's own."""
 
 
 class Stage(Protocol):
@@ -45,7 +47,7 @@ class Stage(Protocol):
 
 def check_columns(stages: Sequence[Stage], given: Sequence[str] = ("id", "image_id", "number")) -> None:
     """Every column a stage reads was written by an earlier one. Raises SenaError naming stage and column."""
-    known = {field.name for field in fields(Row)}
+    known = {column.name for column in fields(Row)}
     written = set(given)
     for stage in stages:
         for column in (*stage.reads, *stage.writes):

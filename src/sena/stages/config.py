@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from sena.config import Config
+from sena.images.config import GivenConfig
 from sena.images.kinds import KINDS, CorruptionKind, fault
 from sena.text import placeholders
 
@@ -68,6 +69,8 @@ class QuestionConfig(Config):
     """Longest reply."""
     temperature: float = Field(default=0.0, ge=0.0, le=10.0)
     """0 is greedy; more than 0 gives the questions of one picture a chance to differ under one prompt."""
+    given: GivenConfig | None = None
+    """Questions that people wrote, in place of asking and checking: a file, or settings below."""
 
 
 class CheckConfig(Config):
@@ -102,6 +105,8 @@ class CheckConfig(Config):
 class DescribeConfig(Config):
     """How the model describes a picture."""
 
+    enabled: bool = True
+    """Without it there are no descriptions and no description pairs; enhancement and samples need them."""
     prompts: Prompts
     """Short requests for a description; each row takes one, drawn by the seed."""
     suffix: str
@@ -238,6 +243,8 @@ class FiltersConfig(Config):
     """`banned_text`: a prompt that holds one of these letter for letter is dropped."""
     newlines: Literal["keep", "glue"] = "keep"
     """`glue` deletes line breaks and `</s>` from kept answers with nothing in their place, as released."""
+    max_pairs: int | None = Field(default=None, ge=1)
+    """At most so many pairs of a round are learned from, drawn by their ids; null for all."""
 
 
 class PairConfig(Config):
@@ -274,3 +281,15 @@ class StagesConfig(Config):
     def needs_scores(self) -> bool:
         """Whether answers are judged by their log-probabilities, which not every engine can tell."""
         return self.samples.count > 0 or "unsupported" in self.filters.names
+
+    def conflict(self) -> str | None:
+        """Why these settings cannot go together, with the mend."""
+        needs = {
+            "enhance.enabled": self.enhance.enabled,
+            "samples.count": self.samples.count > 0,
+            "filters.names with unsupported": "unsupported" in self.filters.names,
+        }
+        wanting = [name for name, wants in needs.items() if wants]
+        if self.describe.enabled or not wanting:
+            return None
+        return f"{wanting[0]} needs descriptions: switch it off too, or leave describe.enabled on"

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sena import ids
 from sena.records import Pair, PairKind, Row
+from sena.seeds import derive
 from sena.stages.base import Context
 from sena.stages.config import CorruptionConfig, StagesConfig
 from sena.stages.reject import corruption_of
 
 
-def pairs_of(row: Row, context: Context, config: StagesConfig) -> tuple[Pair, Pair]:
-    """Description pair and answer pair, unfiltered. The prompt of each is the one its rejected text was made under."""
-    return _pair(row, context, config.corruption, "description"), _pair(row, context, config.corruption, "answer")
+def pairs_of(row: Row, context: Context, config: StagesConfig) -> tuple[Pair, ...]:
+    """Description pair (unless descriptions are switched off) and answer pair, unfiltered. The prompt of each is the
+    one its rejected text was made under."""
+    kinds: tuple[PairKind, ...] = ("description", "answer") if config.describe.enabled else ("answer",)
+    return tuple(_pair(row, context, config.corruption, kind) for kind in kinds)
+
+
+def thinned(pairs: Sequence[Pair], most: int | None, seed: int) -> list[Pair]:
+    """`most` of the pairs, in their order. Each pair's id alone says whether it goes before another, so that the order
+    and the number of the others do not matter."""
+    drawn = sorted(pairs, key=lambda pair: derive(seed, "thinned", pair.id))[:most]
+    kept = {pair.id for pair in drawn}
+    return [pair for pair in pairs if pair.id in kept]
 
 
 def is_cut(row: Row, kind: PairKind) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sena import ids
 from sena.records import Image, Row
 from sena.stages.answer import Answer
-from sena.stages.base import Stage, check_columns
+from sena.stages.base import Context, Stage, check_columns
 from sena.stages.check import Check
 from sena.stages.config import StagesConfig
 from sena.stages.enhance import Enhance
+from sena.stages.given import Given
 from sena.stages.question import Question
 from sena.stages.reject import Reject
 from sena.stages.support import Rank, Sample, Support
@@ -17,10 +18,11 @@ from sena.stages.support import Rank, Sample, Support
 def make_stages(config: StagesConfig) -> list[Stage]:
     """question -> check -> answer -> enhance -> reject, their columns checked.
 
-    Samples take the place of what comes behind the plain answers; `support` is measured where something asks for it.
+    Given questions take the place of question and check, samples that of what comes behind the plain answers;
+    `support` is measured where something asks for it.
     """
-    stages: list[Stage] = [Question(config.question)]
-    if config.check.enabled:
+    stages: list[Stage] = [Question(config.question) if config.question.given is None else Given()]
+    if config.check.enabled and config.question.given is None:
         stages.append(Check(config.check, stride=config.question.questions_per_image))
     stages.append(Answer(config.describe, config.answer))
     if config.samples.count:
@@ -36,7 +38,9 @@ def make_stages(config: StagesConfig) -> list[Stage]:
     return stages
 
 
-def first_rows(image: Image, config: StagesConfig) -> list[Row]:
-    """The rows of a picture before anything is asked: one for each question."""
-    count = config.question.questions_per_image
+def first_rows(image: Image, config: StagesConfig, context: Context) -> list[Row]:
+    """The rows of a picture before anything is asked: one for each question. One without a given question has one row
+    too, which then ends with its reason."""
+    given = config.question.given is not None
+    count = max(1, len(context.given.get(image.id, ()))) if given else config.question.questions_per_image
     return [Row(ids.child(image.id, "row", number), image.id, number) for number in range(count)]

@@ -41,13 +41,14 @@ class Reject:
     writes: tuple[str, ...] = ("rejected_description", "rejected_answer", "cut")
 
     def ask(self, row: Row, context: Context) -> Sequence[Request]:
-        return [
-            self._request(row, context, "description", row.describe_prompt, self.describe.max_new_tokens),
-            self._request(row, context, "answer", row.answer_prompt, self.answer.max_new_tokens),
-        ]
+        asked = [self._request(row, context, "answer", row.answer_prompt, self.answer.max_new_tokens)]
+        if self.describe.enabled:
+            limit = self.describe.max_new_tokens
+            asked.insert(0, self._request(row, context, "description", row.describe_prompt, limit))
+        return asked
 
     def take(self, row: Row, replies: Sequence[Reply], context: Context) -> Sequence[Row] | Drop | Again:
-        description, answer = replies
+        description, answer = replies if self.describe.enabled else (Reply("", ""), replies[0])
         return [
             replace(
                 row,
