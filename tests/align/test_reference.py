@@ -9,7 +9,7 @@ import torch
 
 from sena.align import plain, reference
 from sena.align.reference import Reference
-from sena.errors import NonFiniteError, RunFolderError
+from sena.errors import NonFiniteError, RunFolderError, SenaError
 from sena.models.vlm import VLM
 from tests.align.world import open_image, some_pairs
 
@@ -57,6 +57,33 @@ def test_a_kill_costs_one_part_and_changes_no_bit(tiny: VLM, tmp_path: Path) -> 
     assert rest.pairs == 6
     for path in sorted((tmp_path / "whole").iterdir()):
         assert path.read_bytes() == (tmp_path / "killed" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_beyond_the_memory_batches_are_halved(tiny: VLM, tmp_path: Path, most: int) -> None:
+    """Batches of 4 where image3's pairs fit with `most` at a time only: its part is scored in halves, or in quarters,
+    to the bit what such batches give, and the others as they come."""
+
+    def tight(vlm: VLM, pairs: list[plain.Encoded]) -> plain.LogProbs:
+        if len(pairs) > most and any(each.pair.image_id == "image3" for each in pairs):
+            raise torch.OutOfMemoryError("no room")
+        return plain.log_probabilities(vlm, pairs)
+
+    told: list[tuple[int, int, int]] = []
+    pairs = some_pairs(images=5)
+    found = reference.compute(tiny, pairs, open_image, tmp_path / "a", 4, tight, lambda *part: told.append(part))  # type: ignore[arg-type]
+    assert told == [(4, 10, 0), (8, 10, 3 - most), (10, 10, 0)]
+    whole, small = (reference.compute(tiny, pairs, open_image, tmp_path / f"{n}", n) for n in (4, most))
+    for pair in pairs:
+        assert found[pair.id] == (small if pair.image_id in ("image2", "image3") else whole)[pair.id]
+
+
+def test_a_single_pair_beyond_the_memory_is_told(tiny: VLM, tmp_path: Path) -> None:
+    def full(vlm: VLM, pairs: list[plain.Encoded]) -> plain.LogProbs:
+        raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(SenaError, match="out of memory with a single pair"):
+        reference.compute(tiny, some_pairs(images=2), open_image, tmp_path, 2, full)  # type: ignore[arg-type]
 
 
 def test_other_pairs_are_refused(tiny: VLM, tmp_path: Path) -> None:

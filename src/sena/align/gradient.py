@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import torch
 
-from sena.align import losses, metrics, plain
+from sena.align import halving, losses, metrics, plain
 from sena.align.config import AlignSettings
 from sena.align.reference import Reference
 from sena.align.steps import Step
 from sena.align.tree_forward import cut, measure
 from sena.align.work import Work, total
-from sena.errors import SenaError
 from sena.models.vlm import VLM
 from sena.records import Pair
 
@@ -63,39 +62,22 @@ def take(task: Task, step: Step) -> Gradient:
     described = sum(pair.kind == "description" for pair in step)
     divisor = losses.content_divisor(len(step), described, task.settings.alignment.mean)
     encoded = plain.encode_pairs(task.policy, step, task.data.open_image)
-    halvings, batches = 0, _cut(task, encoded, 0)
-    while (rows := _try(task, encoded, batches, divisor)) is None:
-        before = batches
-        while batches == before:
-            if all(len(batch) == 1 for batch in batches):
-                raise SenaError(
-                    "Training runs out of memory with a single pair: set train.gradient_checkpointing=true or "
-                    "train.method=lora, or give smaller pictures or shorter answers"
-                )
-            halvings += 1
-            batches = _cut(task, encoded, halvings)
+    rows, batches, halvings = halving.fit(
+        lambda halvings: cut(task.forward, encoded, task.settings.train.pairs_per_batch, halvings),
+        lambda batches: _add_all(task, encoded, batches, divisor),
+        undo=lambda: task.policy.model.zero_grad(set_to_none=True),
+        mend="Training runs out of memory with a single pair: set train.gradient_checkpointing=true or "
+        "train.method=lora, or give smaller pictures or shorter answers",
+    )
     done = total(measure(task.forward, [encoded[number] for number in batch]) for batch in batches)
     return Gradient(rows, done, divisor, halvings)
 
 
-def _cut(task: Task, encoded: Sequence[plain.Encoded], halvings: int) -> list[list[int]]:
-    return cut(task.forward, encoded, task.settings.train.pairs_per_batch, halvings)
-
-
-def _try(
-    task: Task, encoded: Sequence[plain.Encoded], batches: Sequence[Sequence[int]], divisor: int
-) -> torch.Tensor | None:
-    """The step's metrics [P, 8], or None and no gradient at all when the memory did not suffice."""
-    try:
-        parts = [_add(task, [encoded[number] for number in batch], len(encoded), divisor) for batch in batches]
-        order = torch.tensor([number for batch in batches for number in batch]).argsort()
-        return torch.cat(parts).cpu()[order]
-    except torch.OutOfMemoryError:
-        pass  # handled outside, where the error no longer holds what the batch had made
-    task.policy.model.zero_grad(set_to_none=True)
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None
+def _add_all(task: Task, encoded: Sequence[plain.Encoded], batches: halving.Batches, divisor: int) -> torch.Tensor:
+    """Add the step's gradient. Returns its metrics [P, 8]."""
+    parts = [_add(task, [encoded[number] for number in batch], len(encoded), divisor) for batch in batches]
+    order = torch.tensor([number for batch in batches for number in batch]).argsort()
+    return torch.cat(parts).cpu()[order]
 
 
 def _add(task: Task, batch: Sequence[plain.Encoded], pairs: int, divisor: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from sena import files
-from sena.align import fingerprint, modes, plain
+from sena.align import fingerprint, halving, modes, plain
 from sena.align.steps import batches
 from sena.align.tree_forward import cut
 from sena.errors import NonFiniteError, RunFolderError
@@ -51,22 +51,25 @@ def compute(
     folder: Path,
     pairs_per_batch: int,
     forward: plain.Forward = plain.log_probabilities,
-    on_part: Callable[[int, int], None] = lambda done, total: None,
+    on_part: Callable[[int, int, int], None] = lambda done, total, halvings: None,
 ) -> dict[str, Reference]:
     """References of all pairs by id: read when `folder` holds them, else computed, going on after a kill.
 
-    `on_part(done, total)` is called in pairs. Raises RunFolderError when `folder` holds those of another model, other
-    pairs or another template, and NonFiniteError naming pairs whose log-probability is no number.
+    `on_part(done, total, halvings)` counts in pairs, and says how often a part's batches had to be halved for want of
+    memory. Raises RunFolderError when `folder` holds those of another model, other pairs or another template,
+    NonFiniteError naming pairs whose log-probability is no number, and SenaError when a single pair is too much.
     """
     _claim(folder, make_key(vlm, pairs))
     ordered = sorted(pairs, key=lambda pair: (pair.image_id, pair.id))
     parts = batches(ordered, PAIRS_PER_PART)
     with modes.scoring(vlm):
         for number, part in enumerate(parts):
-            place = folder / f"part-{number:05d}.parquet"
+            place, halvings = folder / f"part-{number:05d}.parquet", 0
             if not place.exists():
-                _write(place, _score(vlm, part, open_image, pairs_per_batch, forward))
-            on_part(min((number + 1) * PAIRS_PER_PART, len(ordered)), len(ordered))
+                encoded = plain.encode_pairs(vlm, part, open_image)
+                rows, halvings = _score(vlm, encoded, pairs_per_batch, forward)
+                _write(place, rows)
+            on_part(min((number + 1) * PAIRS_PER_PART, len(ordered)), len(ordered), halvings)
     files.write_json(folder / "manifest.json", {"parts": len(parts), "pairs": len(ordered)})
     return read(folder)
 
@@ -104,20 +107,32 @@ def _claim(folder: Path, key: dict[str, str]) -> None:
 
 
 def _score(
-    vlm: VLM, part: Sequence[Pair], open_image: plain.OpenImage, size: int, forward: plain.Forward
-) -> list[dict[str, Any]]:
-    encoded = plain.encode_pairs(vlm, part, open_image)
-    found: dict[str, Reference] = {}
-    for numbers in cut(forward, encoded, size):
-        scores = forward(vlm, [encoded[number] for number in numbers])
-        columns = torch.stack([column.double() for column in scores]).T.tolist()
-        for number, (chosen, rejected, first, second) in zip(numbers, columns, strict=True):
-            found[part[number].id] = Reference(chosen, rejected, int(first), int(second))
-    rows = [{"id": pair.id, **found[pair.id]._asdict()} for pair in part]
+    vlm: VLM, part: Sequence[plain.Encoded], size: int, forward: plain.Forward
+) -> tuple[list[dict[str, Any]], int]:
+    """A part's rows, and how often its batches had to be halved."""
+    found, _, halvings = halving.fit(
+        lambda halvings: cut(forward, part, size, halvings),
+        lambda batches: _score_all(vlm, part, batches, forward),
+        undo=lambda: None,
+        mend="Scoring the reference runs out of memory with a single pair: give smaller pictures or shorter answers",
+    )
+    rows = [{"id": each.pair.id, **found[each.pair.id]._asdict()} for each in part]
     bad = [row["id"] for row in rows if not _is_finite(row)]
     if bad:
         raise NonFiniteError(f"The reference gives no finite log-probability to {', '.join(bad)}: drop these pairs")
-    return rows
+    return rows, halvings
+
+
+def _score_all(
+    vlm: VLM, part: Sequence[plain.Encoded], batches: halving.Batches, forward: plain.Forward
+) -> dict[str, Reference]:
+    found: dict[str, Reference] = {}
+    for numbers in batches:
+        scores = forward(vlm, [part[number] for number in numbers])
+        columns = torch.stack([column.double() for column in scores]).T.tolist()
+        for number, (chosen, rejected, first, second) in zip(numbers, columns, strict=True):
+            found[part[number].pair.id] = Reference(chosen, rejected, int(first), int(second))
+    return found
 
 
 def _is_finite(row: dict[str, Any]) -> bool:

@@ -33,7 +33,9 @@ def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str
     vlm, settings = job.load_model(number - 1), job.recipe.train
     with job.timed(number, "reference", len(pairs)) as task:
 
-        def told(done: int, total: int) -> None:
+        def told(done: int, total: int, halved: int) -> None:
+            nonlocal halvings
+            halvings = max(halvings, halved)
             task.advance(done - task.done)
 
         forward = choose_forward(vlm, settings, pairs, _open(job, folder), job.say)
@@ -42,7 +44,9 @@ def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str
         )
     share = references.share_preferred(found)
     job.say(f"  the reference already prefers the chosen answer in {share:.0%} of the pairs")
-    job.metrics.log(number, "reference", {"pairs": len(pairs), "already_preferred": share})
+    if halvings:
+        job.say(f"  scoring the reference ran out of memory: its batches were halved up to {halvings}x")
+    job.metrics.log(number, "reference", {"pairs": len(pairs), "already_preferred": share, "halvings": halvings})
     return found
 
 
