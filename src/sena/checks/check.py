@@ -58,8 +58,7 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     if need is not None:
         _tell_memory(recipe, need, reporter, found)
         _tell_disk(recipe, need, reporter, found)
-    for name in recipe.eval.benchmarks:
-        found.attempt(names.benchmark, name)
+    found.attempt(names.benchmarks, recipe.eval)
     if try_images and not found.faults:
         found.attempt(trial.run, recipe, sources, try_images, reporter)
     for note in found.notes:

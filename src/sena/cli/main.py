@@ -8,7 +8,7 @@ import traceback
 import click
 import typer
 
-from sena.cli import convert, look, models, pairs_io, run, sweeping, talk
+from sena.cli import bench, convert, look, models, pairs_io, run, sweeping, talk
 from sena.errors import SenaError
 
 INTERRUPTED = 130
@@ -35,7 +35,8 @@ app.command("chat")(talk.chat)
 app.command("answer")(talk.answer)
 app.command("web")(talk.web)
 app.command("serve")(talk.serve)
-app.command("eval")(run.evaluate)
+app.command("eval")(bench.evaluate)
+app.add_typer(bench.bench, name="bench")
 app.command("models")(models.models)
 app.command("convert")(convert.convert)
 app.command("env")(look.env)

@@ -64,31 +64,6 @@ def check(
     return run_check(_load(recipe or "sena", model, images, rounds, limit, set), try_images, all_images)
 
 
-def evaluate(
-    model: Annotated[str, typer.Argument(help="A model's folder or name, a run folder, or `mini`.")],
-    bench: Annotated[str, typer.Option("--bench", help="Benchmarks, with commas between.")] = "mini",
-    limit: Annotated[int, typer.Option("--limit", help="Pictures a benchmark looks at.", min=1)] = 500,
-    as_json: Json = False,
-) -> None:
-    """Measure a model where the truth is known."""
-    import json
-    import sys
-
-    from rich.console import Console
-
-    import sena
-    from sena.progress import Reporter
-    from sena.rounds.evidence import table
-
-    reporter = Reporter(Console(file=sys.stderr, highlight=False))
-    found = sena.evaluate(model, [name.strip() for name in bench.split(",")], limit, reporter=reporter)
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
-    for name, metrics in found.items():
-        Console().print(table(name, {"metrics": metrics}))
-
-
 def _load(
     name: str,
     model: str | None,

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+CHUNK = 64  # items whose questions go to the engine together; part of the batch plan
+
+
 class Benchmark(Protocol):
     """Items are asked about one by one; records are plain and JSON-able through `to_json` and `from_json`."""
 
     @property
     def name(self) -> str: ...
 
-    def items(self, pool: str, count: int) -> Sequence[Any]: ...
+    def items(self, pool: str, count: int | None) -> Sequence[Any]:
+        """The first `count` pictures with what is asked about them, or as many as usual. Most have one pool only."""
+        ...
 
     def ask(self, item: Any) -> Sequence[Request]: ...
 
@@ -34,7 +39,7 @@ class Benchmark(Protocol):
 
     def from_json(self, data: dict[str, Any]) -> Any: ...
 
-    def open_image(self, image_id: str) -> Image.Image: ...
+    def open_image(self, image_id: str, /) -> Image.Image: ...
 
     def blind_twin(self) -> Benchmark | None:
         """The same questions without any picture: what a score is worth is seen beside it. None where that is moot."""
@@ -50,13 +55,15 @@ class EvalConfig(Config):
     """Which pool a benchmark takes its pictures from: `evaluation`, or `tuning` for looking for settings."""
     count: int = 500
     """Pictures a benchmark looks at."""
+    data: str = ""
+    """Folder with the files of benchmarks that need any; `sena bench ls` says which, and where they come from."""
 
 
 def run_benchmark(
     benchmark: Benchmark,
     engine: Engine,
     items: Sequence[Any],
-    chunk: int = 64,
+    chunk: int = CHUNK,
     on_done: Callable[[int], None] = lambda count: None,
 ) -> list[Any]:
     """One record an item, in their order. `on_done` hears how many items each chunk finished."""

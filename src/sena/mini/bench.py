@@ -25,6 +25,7 @@ __all__ = ["Item", "MiniBench", "Record", "bootstrap", "compare", "equal_length"
 SPLITS = ("random", "popular", "adversarial")
 POPULAR = world.HOSTS  # the kinds most often seen in pre-training
 GREY = "grey"
+SCENES = 500
 VQA_PER_SCENE = 2
 YES_NO_PER_SPLIT = 2
 
@@ -65,8 +66,8 @@ class MiniBench:
     name: str = "mini"
     blind: str = ""
 
-    def items(self, pool: str = "evaluation", count: int = 500) -> list[Item]:
-        scenes = [world.make_scene(pool, index) for index in range(count)]
+    def items(self, pool: str = "evaluation", count: int | None = None) -> list[Item]:
+        scenes = [world.make_scene(pool, index) for index in range(SCENES if count is None else count)]
         asked = balanced_questions(scenes)
         return [
             Item(picture_name(scene), scene, prompts.describe_prompt(scene.index), tuple(vqa(scene) + asked[number]))

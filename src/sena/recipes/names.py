@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ from sena.images.sources import Source
 if TYPE_CHECKING:
     from sena.align.config import DpoConfig
     from sena.align.losses import Loss
-    from sena.evals.base import Benchmark
+    from sena.evals.base import Benchmark, EvalConfig
+    from sena.evals.suite import About, Suite
 
 
 def sources(config: ImagesConfig, given: GivenConfig | None = None) -> list[Source]:
@@ -61,13 +63,60 @@ def _open(config: SourceConfig, images: ImagesConfig) -> list[Source]:
     return [FolderSource(name, path, most)]
 
 
-def benchmark(name: str) -> Benchmark:
-    """A benchmark by name. Raises RecipeError that lists the known ones."""
+def suites() -> dict[str, tuple[About, Callable[[Path], Suite]]]:
+    """The benchmarks on files, by name: what each is, and how it is read from a folder that holds them all."""
+    from sena.evals import amber, chair, choices, hallusion, judged, mmbench, mme, pope, vqa
+
+    known = (
+        (pope.ABOUT, pope.load),
+        (chair.ABOUT, chair.load),
+        (amber.ABOUT, amber.load),
+        (mme.ABOUT, mme.load),
+        (mmbench.ABOUT, mmbench.load),
+        (mmbench.ABOUT_CN, mmbench.load_cn),
+        (hallusion.ABOUT, hallusion.load),
+        (choices.SCIENCEQA, choices.load_scienceqa),
+        (choices.SEED, choices.load_seed),
+        (vqa.TEXTVQA, vqa.load_textvqa),
+        (vqa.GQA, vqa.load_gqa),
+        (vqa.VQAV2, vqa.load_vqav2),
+        (vqa.VIZWIZ, vqa.load_vizwiz),
+        (judged.LLAVA_W, judged.load_llava_w),
+        (judged.MM_VET, judged.load_mm_vet),
+        (judged.MMHAL, judged.load_mmhal),
+    )
+    return {about.name: (about, load) for about, load in known}
+
+
+def benchmark(name: str, data: str | Path = "") -> Benchmark:
+    """A benchmark by name, read from the folder `data` if it needs files.
+
+    Raises RecipeError that lists the known ones, SenaError for files that are missing.
+    """
     if name == "mini":
         from sena.mini.bench import MiniBench
 
         return MiniBench()
-    raise RecipeError(f"There is no benchmark {name!r}: known is mini")
+    known = suites()
+    if name not in known:
+        raise RecipeError(f"There is no benchmark {name!r}: known are mini, {', '.join(known)}")
+    if not str(data):
+        raise RecipeError(
+            f"The benchmark {name} needs its authors' files: say where they lie with --data DIR, or with eval.data in "
+            f"a recipe; `sena bench ls` says which files"
+        )
+    root = Path(data).expanduser()
+    if not root.is_dir():
+        raise SenaError(f"There is no folder {root}: give the one that holds the benchmarks' files")
+    return known[name][1](root)
+
+
+def benchmarks(config: EvalConfig) -> list[Benchmark]:
+    """What a recipe measures after every round. Raises RecipeError for a benchmark that needs a judge."""
+    judged = {name for name, (about, _) in suites().items() if about.judged} & set(config.benchmarks)
+    if judged:
+        raise RecipeError(f"The benchmark {min(judged)} needs a judge, and a run has none: ask it with `sena eval`")
+    return [benchmark(name, config.data) for name in config.benchmarks]
 
 
 def loss(config: DpoConfig) -> Loss:

@@ -34,6 +34,12 @@ METRICS = {
     "yes_ratio": Metric("yes", "share of yes/no questions answered with yes", 0),
 }
 
+_MORE = """f1 strict_f1 accuracy strict_accuracy vanilla_accuracy pair_accuracy figure_accuracy easy_accuracy
+hard_accuracy precision recall recall_512 recall_64 cover amber_score perception cognition points relative score"""
+_LESS = "chair_i_512 chair_s_512 chair_i_64 chair_s_64 chair hal cog hallucination_rate unclear"
+METRICS |= {name: Metric(name, "", better) for names, better in ((_MORE, 1), (_LESS, -1)) for name in names.split()}
+"""The benchmarks on files (`sena bench ls NAME` says what each means)."""
+
 CHANCE = (
     "An interval is a 95 % interval over the pictures of the benchmark: about one metric in twenty leaves zero out by "
     "chance alone, and another seed of the same run may end elsewhere."

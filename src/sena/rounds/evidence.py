@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from sena import files
 from sena.evals.base import Benchmark, run_benchmark
+from sena.evals.kept import answered, read_rows
 from sena.recipes import names
 from sena.report.words import verdict
 from sena.rounds.job import Job
@@ -24,7 +25,7 @@ def judge(job: Job, number: int) -> dict[str, Any]:
     """Measure the model that round `number` left, once, and say what came of it. Returns the evidence."""
     folder = job.round(number)
     if not folder.evidence.is_file():
-        found = {name: _measure(job, number, names.benchmark(name)) for name in job.recipe.eval.benchmarks}
+        found = {each.name: _measure(job, number, each) for each in names.benchmarks(job.recipe.eval)}
         files.write_json(folder.evidence, {"round": number, "benchmarks": found})
     evidence = files.read_json(folder.evidence)
     for name, figures in evidence["benchmarks"].items():
@@ -37,29 +38,22 @@ def _measure(job: Job, number: int, benchmark: Benchmark) -> dict[str, Any]:
     items = benchmark.items(config.pool, config.count)
     engine = job.engine(job.load_model(number))
     path = job.round(number).path / "eval" / f"{benchmark.name}.jsonl"
-    if not path.is_file():
-        with job.timed(number, f"eval {benchmark.name}", len(items)) as task:
-            made = run_benchmark(benchmark, engine, items, on_done=task.advance)
-        files.write_text(path, "".join(json.dumps(benchmark.to_json(record)) + "\n" for record in made))
-    records = _read(benchmark, path)
+    with job.timed(number, f"eval {benchmark.name}", len(items)) as task:
+        records = answered(benchmark, lambda: engine, items, path, task.advance)
     figures: dict[str, Any] = {"metrics": benchmark.summarise(records)}
     twin = benchmark.blind_twin()
     if twin is not None:
         figures["blind"] = twin.summarise(run_benchmark(twin, engine, items))
     if number:
         base = job.round(0).path / "eval" / f"{benchmark.name}.jsonl"
-        figures["to_base"] = benchmark.compare(_read(benchmark, base), records)
+        figures["to_base"] = benchmark.compare([benchmark.from_json(row) for row in read_rows(base)], records)
     job.metrics.log(number, f"eval {benchmark.name}", {key: each["value"] for key, each in figures["metrics"].items()})
     return figures
 
 
-def _read(benchmark: Benchmark, path: Path) -> list[Any]:
-    return [benchmark.from_json(json.loads(line)) for line in path.read_text().splitlines()]
-
-
-def table(title: str, figures: dict[str, Any]) -> Table:
+def table(title: str, figures: dict[str, Any], other: str = "base") -> Table:
     """Each shown metric with its interval, its score without picture where that says something, and, behind round 0,
-    the paired difference to the base with an arrow."""
+    the paired difference to the base (or to `other`) with an arrow."""
     differences, blind = figures.get("to_base", {}), figures.get("blind", {})
     made = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     made.add_column("metric")
@@ -68,10 +62,8 @@ def table(title: str, figures: dict[str, Any]) -> Table:
     if blind:
         made.add_column("blind", justify="right")
     if differences:
-        made.add_column("against base", justify="right")
-    for name in SHOWN:
-        if name not in figures["metrics"]:
-            continue
+        made.add_column(Text(f"against {other}"), justify="right")
+    for name in _shown(figures["metrics"]):
         figure = figures["metrics"][name]
         cells = [name, f"{figure['value']:.3f}", f"{figure['low']:.3f}–{figure['high']:.3f}"]
         if blind:
@@ -80,6 +72,12 @@ def table(title: str, figures: dict[str, Any]) -> Table:
             cells.append(_difference(name, differences[name]))
         made.add_row(*cells)
     return made
+
+
+def _shown(metrics: Iterable[str]) -> list[str]:
+    """Of the miniature's metrics those that matter most; of a benchmark on files the wholes, whose parts are called
+    PART/METRIC."""
+    return [name for name in SHOWN if name in metrics] or [name for name in metrics if "/" not in name]
 
 
 def _difference(name: str, change: dict[str, float]) -> str:

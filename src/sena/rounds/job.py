@@ -144,8 +144,7 @@ def _demand_usable(recipe: Recipe) -> None:
     load_config(names.model_folder(recipe.model.name))
     for source in names.sources(recipe.images, recipe.question.given):
         source.list()
-    for name in recipe.eval.benchmarks:
-        names.benchmark(name)
+    names.benchmarks(recipe.eval)
 
 
 def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:
