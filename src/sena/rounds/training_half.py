@@ -31,6 +31,7 @@ def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str
     if folder.training.is_file():
         return references.read(folder.reference)
     vlm, settings = job.load_model(number - 1), job.recipe.train
+    halvings = 0
     with job.timed(number, "reference", len(pairs)) as task:
 
         def told(done: int, total: int, halved: int) -> None:
