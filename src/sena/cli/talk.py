@@ -70,6 +70,10 @@ def serve(
     engine: Annotated[str, typer.Option("--engine", help="transformers or vllm.")] = "transformers",
 ) -> None:
     """An OpenAI-compatible endpoint for other programs on this machine."""
+    import signal
+    import sys
+
     import sena
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server that was started ends as well
     sena.serve(model, port, engine)

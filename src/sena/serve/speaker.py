@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Conversation:
         """Forget what was said. The picture stays."""
         self.turns.clear()
 
-    def say(self, text: str) -> Iterator[str]:
+    def say(self, text: str) -> Generator[str, None, None]:
         """The answer in pieces. It is remembered as far as it came, also when the iterator is closed amid it.
 
         Raises SenaError when the model has no room left for an answer, or knows one turn only.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
@@ -42,7 +42,7 @@ class _Tokens:
         """The queue's end is told by the thread, also when the model fails."""
 
 
-def stream(vlm: VLM, request: Request, ids: list[int], pixels: encode.Pixels | None) -> Iterator[str]:
+def stream(vlm: VLM, request: Request, ids: list[int], pixels: encode.Pixels | None) -> Generator[str, None, None]:
     """The answer to the prompt `ids` in pieces that join to its whole text. The model works in a thread of its own.
 
     Closing the iterator (or Ctrl-C) stops the model at its next token. Raises what the model raised.
@@ -91,7 +91,7 @@ def cleaned(pieces: Iterable[str]) -> Iterator[str]:
     for piece in pieces:
         held += piece
         start = held.rfind("\x1b")
-        end = start if 0 <= start and len(held) - start < ESCAPE_LENGTH else len(held)
+        end = start if start >= 0 and len(held) - start < ESCAPE_LENGTH else len(held)
         clean, held = printable(held[:end]), held[end:]
         if clean:
             yield clean

@@ -1,0 +1,108 @@
+"""The endpoint: started by the command line, asked by OpenAI's own client, equal to `sena ask`."""
+
+from __future__ import annotations
+
+import base64
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sena
+from sena.errors import SenaError
+from sena.mini import world
+from sena.serve import endpoint
+from tests.serve.make import finished_run
+from tests.serve.test_web import free_port
+
+QUESTION = "describe this picture . answer in one sentence ."
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return finished_run(tmp_path / "run").path
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """Wider than high, so that padding shows."""
+    from PIL import Image
+
+    wide = Image.new("RGB", (96, 48), (200, 40, 40))
+    wide.paste(world.render(world.make_scene("evaluation", 3)), (20, 0))
+    wide.save(tmp_path / "wide.png")
+    return tmp_path / "wide.png"
+
+
+@pytest.fixture
+def server(run: Path) -> Iterator[int]:
+    """The port of `sena serve RUN`, ready."""
+    port = free_port()
+    arguments = [sys.executable, "-c", "from sena.cli import main; main()", "serve", str(run), "--port", str(port)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            end = time.monotonic() + 120
+            while "answers at" not in (line := _line(process)):
+                assert line and time.monotonic() < end, line
+            assert f"http://127.0.0.1:{port}/v1" in line
+            yield port
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+    with socket.socket() as probe:  # nothing is left behind
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], 120)
+    return process.stdout.readline() if ready else "no word"
+
+
+@pytest.mark.slow
+def test_openais_client_gets_what_ask_gets(server: int, run: Path, picture: Path) -> None:
+    import openai
+
+    client = openai.OpenAI(base_url=f"http://127.0.0.1:{server}/v1", api_key="none")
+    model = client.models.list().data[0].id
+    assert model == str(run / "round-1" / "model")
+    url = "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+    for question in (QUESTION, f"</s> <image> {QUESTION}"):  # special tokens that a user types stay letters
+        words = {"type": "text", "text": question}
+        content = [words, {"type": "image_url", "image_url": {"url": url}}]
+        reply = client.chat.completions.create(model=model, messages=[{"role": "user", "content": content}])  # pyright: ignore
+        if question == QUESTION:
+            assert reply.choices[0].message.content == sena.ask(run, [picture], question)[0]
+        assert reply.choices[0].message.content
+
+
+def test_mistakes_are_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SenaError, match="no engine 'tgi': known are transformers and vllm"):
+        endpoint.serve(run, engine="tgi")
+    with pytest.raises(SenaError, match="vLLM is not installed: pip install vllm"):
+        endpoint.serve(run, engine="vllm")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SenaError, match=r"cannot be used .*give another one with --port"):
+            endpoint.serve(run, taken.getsockname()[1])
+    with pytest.raises(SenaError, match="holds no model"):
+        endpoint.serve("./nowhere")
+    monkeypatch.setattr(endpoint, "command", lambda *_: [sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(SenaError, match=r"ended by itself \(exit code 3\)"):
+        endpoint.serve(run, free_port())
+
+
+def test_only_this_machine_is_served(run: Path) -> None:
+    arguments = endpoint.command(str(run), 8000, "transformers")
+    assert arguments[arguments.index("--host") + 1] == "127.0.0.1"
+    assert "--trust-remote-code" not in arguments
+    assert os.environ.get("HF_HUB_OFFLINE") == "1"  # no test asks the network
