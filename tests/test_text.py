@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sena.errors import SenaError
-from sena.text import after_label, fill, holds, join, letters_share, normalise, printable, questions, repeats, sentences
+from sena.text import (
+    after_label,
+    fill,
+    holds,
+    join,
+    letters_share,
+    normalise,
+    printable,
+    questions,
+    repeats,
+    sentences,
+    words,
+)
 
 HOSTILE = [
     "<image>",
@@ -218,3 +230,16 @@ def test_a_model_that_loops_costs_no_time(unit: str) -> None:
     holds(text, text[:100])
     printable(text)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("A red car, isn't it?", ["A", "red", "car", "isn't", "it"]),
+        ("at top-left a cup .", ["at", "top-left", "a", "cup"]),
+        ("红色的车。", ["红", "色", "的", "车"]),
+        ("... !", []),
+    ],
+)
+def test_words(said: str, expected: list[str]) -> None:
+    assert words(said) == expected

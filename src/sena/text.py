@@ -158,8 +158,17 @@ def repeats(text: str, most: int = 30) -> bool:
     said = Counter(normalise(sentence) for sentence in sentences(text) if any(c.isalpha() for c in sentence))
     if any(count > 1 for count in said.values()):
         return True
-    spaced = "".join(f" {character} " if unspaced(character) else character for character in text)
-    return any(count > most for count in Counter(spaced.split()).values())
+    return any(count > most for count in Counter(_tokens(text)).values())
+
+
+def words(text: str) -> list[str]:
+    """The words of `text`, marks around them taken off; in scripts without spaces every character is one."""
+    stripped = (token.strip("".join(c for c in token if not _is_letter(c))) for token in _tokens(text))
+    return [word for word in stripped if word]
+
+
+def _tokens(text: str) -> list[str]:
+    return "".join(f" {character} " if unspaced(character) else character for character in text).split()
 
 
 def printable(text: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import Field
 
 from sena.config import Config
 from sena.engines.base import Engine
@@ -57,6 +59,11 @@ class EvalConfig(Config):
     """Pictures a benchmark looks at."""
     data: str = ""
     """Folder with the files of benchmarks that need any; `sena bench ls` says which, and where they come from."""
+    watch: int = Field(default=64, ge=0)
+    """Pictures that are set aside, never learned from, to watch every round's model on without labels; 0 for none.
+    Where there are few to spare, none are taken."""
+    on_regression: Literal["continue", "stop", "rollback"] = "continue"
+    """After a round that gives alarm: go on, stop, or begin the next round from the last model that gave none."""
 
 
 def run_benchmark(

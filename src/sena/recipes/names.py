@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sena import files
 from sena.errors import RecipeError, SenaError
 from sena.images.config import GivenConfig, ImagesConfig, SourceConfig
 from sena.images.sources import Source
@@ -154,6 +155,11 @@ def model_or_run(name: str) -> str:
     if not run.manifest.is_file():
         return model_folder(name)
     made = [each.model for each in run.rounds() if (each.model / "config.json").is_file()]
+    if run.result.is_file():  # the model that the run stands by, which is not the last one after a rollback
+        number = files.read_json(run.result)["round"]
+        made = [each for each in made if number and each == run.round(number).model]
+        if not number:
+            raise SenaError(f"{name} stands by its base model, since every round gave alarm: ask that model")
     if not made:
         raise SenaError(f"{name} has no finished round yet: let `sena evolve` go on, or ask its base model")
     return str(made[-1])

@@ -15,21 +15,23 @@ from sena.images.sources import Skipped
 from sena.models.template import for_data
 from sena.recipes import names
 from sena.records import Image, Pair
+from sena.rounds import watching
 from sena.rounds.job import Job
 from sena.runs import tables
 from sena.runs.metrics import peak_memory
 from sena.seeds import derive
 from sena.stages.base import Context
 from sena.stages.control import controlled
-
 from sena.stages.pair import thinned
+
 
 def draw_images(job: Job, number: int) -> list[Image]:
     """The round's images, drawn once and frozen; those of earlier rounds are never drawn again."""
     folder = job.round(number)
     if folder.images.is_file():
         return tables.read(folder.images, Image)
-    earlier = [job.round(before) for before in range(1, number)]
+    watching.set_aside(job)
+    earlier = [job.round(before) for before in range(number)]
     used = Used.of(
         [image for each in earlier for image in tables.read(each.images, Image)],
         [skip for each in earlier for skip in tables.read(each.skipped, Skipped)],
@@ -42,8 +44,6 @@ def draw_images(job: Job, number: int) -> list[Image]:
     return list(drawn.images)
 
 
-def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]:
-    """The round's pairs, from all shards. A shard that is whole is not done again."""
 def given_questions(job: Job, number: int, images: Sequence[Image]) -> dict[str, tuple[str, ...]]:
     """What people asked about the round's images, by image id, looked up once and frozen. Nothing if the model asks."""
     given, table = job.recipe.question.given, job.round(number).table("given")
@@ -57,6 +57,8 @@ def given_questions(job: Job, number: int, images: Sequence[Image]) -> dict[str,
     return by_picture(tables.read(table, Asked))
 
 
+def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]:
+    """The round's pairs, from all shards. A shard that is whole is not done again."""
     folder = job.round(number)
     if not folder.funnel.is_file():
         _make_shards(job, number, images)
@@ -83,7 +85,7 @@ def _make_shards(job: Job, number: int, images: Sequence[Image]) -> None:
     parts = shards.split(images, job.plan["shard"])
     done = [shards.is_done(folder.shard(place), part) for place, part in enumerate(parts)]
     pictures = job.pictures(images)
-    vlm = job.load_model(number - 1)
+    vlm = job.load_model(job.start_of(number))
     template = for_data(job.recipe.model.data_template, vlm.template, vlm.processor)
     demand(vlm, config.corruption.kind, config.corruption.strength)
     engine = job.engine(vlm.with_template(template))

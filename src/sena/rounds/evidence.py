@@ -14,6 +14,7 @@ from sena.evals.base import Benchmark, run_benchmark
 from sena.evals.kept import answered, read_rows
 from sena.recipes import names
 from sena.report.words import verdict
+from sena.rounds import watching
 from sena.rounds.job import Job
 
 POPE = ("pope_random", "pope_popular", "pope_adversarial")
@@ -26,10 +27,14 @@ def judge(job: Job, number: int) -> dict[str, Any]:
     folder = job.round(number)
     if not folder.evidence.is_file():
         found = {each.name: _measure(job, number, each) for each in names.benchmarks(job.recipe.eval)}
-        files.write_json(folder.evidence, {"round": number, "benchmarks": found})
+        made = {"round": number, "benchmarks": found, "watched": watching.watched(job, number)}
+        made["alarms"] = watching.found_alarms(job, number, made) if number else []
+        files.write_json(folder.evidence, made)
     evidence = files.read_json(folder.evidence)
     for name, figures in evidence["benchmarks"].items():
         job.reporter.show_table(table(f"{name}, round {number}", figures))
+    for text in job.alarms(number):
+        job.say(f"  alarm: after round {number} {text}", "bold red")
     return evidence
 
 

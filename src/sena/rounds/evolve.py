@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sena import files
 from sena.progress import Reporter
 from sena.recipes.recipe import Recipe
 from sena.rounds import data_half, evidence, training_half
@@ -30,7 +31,10 @@ def evolve(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) ->
             reference = training_half.score_reference(job, number, pairs)
             training_half.train_policy(job, number, pairs, reference)
             evidence.judge(job, number)
+            files.write_json(job.run.result, {"round": job.start_of(number + 1)})
             tell(job.run, job.recipe)
+            if job.stops_after(number):
+                break
         job.say_end()
     return out
 

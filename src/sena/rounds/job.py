@@ -84,16 +84,39 @@ class Job:
     def say_round(self, number: int) -> None:
         folder = self.round(number)
         state = "goes on" if folder.images.is_file() else "begins"
-        self.say(f"Round {number} of {self.recipe.run.rounds} {state} from {self.model_of(number - 1)}", "bold")
+        start = self.model_of(self.start_of(number))
+        self.say(f"Round {number} of {self.recipe.run.rounds} {state} from {start}", "bold")
 
     def say_end(self) -> None:
-        last = self.round(self.recipe.run.rounds).model
+        last = self.model_of(self.start_of(self.last_round() + 1))
         self.say(f"The last model is in {last}, the report in {self.run.report}", "bold")
         self.say(f"Next: open the report in a browser, or type: sena show {self.run.path}")
 
+    def alarms(self, number: int) -> list[str]:
+        """What gave alarm after a round, in words; nothing before it is measured."""
+        path = self.round(number).evidence
+        return [alarm["text"] for alarm in files.read_json(path).get("alarms", [])] if path.is_file() else []
+
+    def start_of(self, number: int) -> int:
+        """The round whose model round `number` begins from: the one before, or with `rollback` the last one that gave
+        no alarm (0 is the base)."""
+        before = number - 1
+        while before and self.recipe.eval.on_regression == "rollback" and self.alarms(before):
+            before -= 1
+        return before
+
+    def stops_after(self, number: int) -> bool:
+        """Whether no round follows: it was the last, or it gave alarm and the recipe wants to stop then."""
+        last = number == self.recipe.run.rounds
+        return last or (number > 0 and self.recipe.eval.on_regression == "stop" and bool(self.alarms(number)))
+
+    def last_round(self) -> int:
+        """The round after which the run ends, as far as is known by now."""
+        return next(number for number in range(self.recipe.run.rounds + 1) if self.stops_after(number))
+
     def is_finished(self) -> bool:
         """Whether the last round's evidence and the report are there."""
-        return self.round(self.recipe.run.rounds).evidence.is_file() and self.run.report.is_file()
+        return self.round(self.last_round()).evidence.is_file() and self.run.report.is_file()
 
     @contextmanager
     def timed(self, number: int, name: str, total: int, done: int = 0) -> Iterator[Task]:

@@ -30,7 +30,7 @@ def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str
     folder = job.round(number)
     if folder.training.is_file():
         return references.read(folder.reference)
-    vlm, settings = job.load_model(number - 1), job.recipe.train
+    vlm, settings = job.load_model(job.start_of(number)), job.recipe.train
     halvings = 0
     with job.timed(number, "reference", len(pairs)) as task:
 
@@ -56,7 +56,7 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
     folder = job.round(number)
     if folder.training.is_file():
         return folder.model
-    vlm = job.load_model(number - 1)
+    vlm = job.load_model(job.start_of(number))
     job.release_model()  # training changes its weights, so nobody may take it for the starting model any more
     loss = names.loss(job.recipe.dpo)
     data = Preferences(pairs, _open(job, folder), reference, loss)

@@ -84,6 +84,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def result(self) -> Path:
+        """Which round's model the run stands by: the last one, or with `rollback` the last that gave no alarm."""
+        return self.path / "result.json"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 

@@ -1,0 +1,117 @@
+"""Alarms: a round after which the model is worse in form or substance, told from figures alone, each for one reason.
+
+The thresholds were set on the miniature with run seeds 100 to 104 and judged on seeds 0 to 4 (docs/evidence.md). They
+are wide on purpose: an alarm means collapse or harm, not a bad day. Every comparison is with the base model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sena.stats import Figure
+
+Figures = Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """`name` is one of a few fixed words; `text` says in one sentence what happened."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Means over the last quarter of a round's optimizer steps. Nats a pair: reward margin / beta, and how far the
+    chosen answers moved from the reference. `accuracy`: share of pairs whose chosen answer has the larger reward."""
+
+    margin: float
+    drift: float
+    accuracy: float
+
+
+LONGER, SHORTER = 1.5, 0.6
+"""Words a description, as a multiple of the base's."""
+YES_MOVED = 0.3
+DIVERSITY_LOST = 0.25
+DUPLICATES_GAINED = 0.25
+GROUNDING_LOST = 0.25
+"""Share of the base's grounding score that is gone."""
+MARGIN_MOST = 30.0
+DRIFT_MOST = 10.0
+ACCURACY_LEAST = 0.5
+SKILL_LOST = 0.03
+"""Of a benchmark's metrics of which more is better, the whole paired interval beyond this."""
+
+
+def alarms(watched: Figures, base: Figures, change: Figures, training: Training | None, skills: Figures) -> list[Alarm]:
+    """What speaks against a round. `watched` and `base` are the scores without labels of its model and of the base,
+    `change` their paired difference, `skills` the paired differences of benchmark metrics of which more is better."""
+    found = [
+        _length(watched, base),
+        _moved(change, "yes_ratio", YES_MOVED, "the share of yes among its yes/no answers moved by {0:+.2f}"),
+        _fell(change, "distinct_questions", DIVERSITY_LOST, "questions that no other picture gets fell by {0:.0%}"),
+        _rose(change, "duplicates", DUPLICATES_GAINED, "descriptions that another picture gets too rose by {0:.0%}"),
+        _grounding(base, change),
+        *(_training(training) if training else []),
+        *(_skill(name, figure) for name, figure in skills.items()),
+    ]
+    return [alarm for alarm in found if alarm is not None]
+
+
+def _length(watched: Figures, base: Figures) -> Alarm | None:
+    if "description_words" not in watched or not base.get("description_words", {}).get("value"):
+        return None
+    times = watched["description_words"]["value"] / base["description_words"]["value"]
+    if SHORTER <= times <= LONGER:
+        return None
+    return Alarm("length", f"descriptions have {times:.2f} times the base's words")
+
+
+def _moved(change: Figures, name: str, most: float, text: str) -> Alarm | None:
+    figure = change.get(name)
+    if figure is None or abs(figure["value"]) <= most or figure["low"] <= 0 <= figure["high"]:
+        return None
+    return Alarm(name, text.format(figure["value"]))
+
+
+def _fell(change: Figures, name: str, most: float, text: str) -> Alarm | None:
+    figure = change.get(name)
+    return Alarm(name, text.format(-figure["value"])) if figure and figure["value"] < -most else None
+
+
+def _rose(change: Figures, name: str, most: float, text: str) -> Alarm | None:
+    figure = change.get(name)
+    return Alarm(name, text.format(figure["value"])) if figure and figure["value"] > most else None
+
+
+def _grounding(base: Figures, change: Figures) -> Alarm | None:
+    figure = change.get("grounding")
+    before = base.get("grounding", {}).get("value", 0.0)
+    if figure is None or before <= 0 or figure["high"] >= 0 or -figure["value"] < GROUNDING_LOST * before:
+        return None
+    return Alarm("grounding", f"the picture adds {-figure['value']:.2f} nats a token less to its own descriptions")
+
+
+def _training(seen: Training) -> list[Alarm]:
+    found = []
+    if seen.margin > MARGIN_MOST:
+        found.append(
+            Alarm("margin", f"the margin of log-ratios grew to {seen.margin:.0f} nats: far from the reference")
+        )
+    if abs(seen.drift) > DRIFT_MOST:
+        way = "less" if seen.drift < 0 else "more"
+        found.append(Alarm("drift", f"chosen answers became {abs(seen.drift):.0f} nats {way} likely"))
+    if seen.accuracy < ACCURACY_LEAST:
+        found.append(
+            Alarm("not learned", f"only {seen.accuracy:.0%} of the last pairs are preferred as they should be")
+        )
+    return found
+
+
+def _skill(name: str, figure: Figure) -> Alarm | None:
+    if figure["high"] >= -SKILL_LOST:
+        return None
+    return Alarm("skill", f"{name} fell by {-figure['value']:.3f}")

@@ -1,0 +1,81 @@
+"""Each alarm, at its threshold and beyond it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import pytest
+
+from sena.evals import alarms as rules
+from sena.evals.alarms import Figures, Training, alarms
+
+NONE: Figures = MappingProxyType({})
+QUIET = Training(margin=5.0, drift=1.0, accuracy=0.9)
+BASE = {"description_words": {"value": 20.0}, "grounding": {"value": 2.0}}
+
+
+def change(value: float, half: float = 0.05) -> dict[str, float]:
+    return {"value": value, "low": value - half, "high": value + half}
+
+
+def names(
+    watched: Figures = NONE, changes: Figures = NONE, training: Training | None = QUIET, skills: Figures = NONE
+) -> list[str]:
+    return [alarm.name for alarm in alarms(watched, BASE, changes, training, skills)]
+
+
+def test_a_healthy_round_is_quiet() -> None:
+    watched = {"description_words": {"value": 19.0}}
+    changes = {
+        "yes_ratio": change(-0.1),
+        "distinct_questions": change(0.0),
+        "duplicates": change(0.0),
+        "grounding": change(0.2),
+    }
+    assert names(watched, changes, QUIET, {"vqa": change(0.05), "pope": change(-0.01)}) == []
+
+
+@pytest.mark.parametrize(("words", "expected"), [(30.0, []), (31.0, ["length"]), (12.0, []), (11.0, ["length"])])
+def test_length(words: float, expected: list[str]) -> None:
+    assert names({"description_words": {"value": words}}) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("yes_ratio", 0.31, ["yes_ratio"]),
+        ("yes_ratio", -0.31, ["yes_ratio"]),
+        ("yes_ratio", 0.29, []),
+        ("distinct_questions", -0.26, ["distinct_questions"]),
+        ("distinct_questions", 0.9, []),
+        ("duplicates", 0.26, ["duplicates"]),
+        ("duplicates", -0.9, []),
+        ("grounding", -0.51, ["grounding"]),  # a quarter of 2.0 is 0.5
+        ("grounding", -0.49, []),
+    ],
+)
+def test_scores_without_labels(name: str, value: float, expected: list[str]) -> None:
+    assert names({}, {name: change(value)}) == expected
+
+
+def test_few_yes_or_no_answers_say_nothing() -> None:
+    assert names({}, {"yes_ratio": change(-0.4, half=0.5)}) == []
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        (Training(rules.MARGIN_MOST + 1, 0.0, 1.0), ["margin"]),
+        (Training(5.0, -rules.DRIFT_MOST - 1, 1.0), ["drift"]),
+        (Training(5.0, rules.DRIFT_MOST + 1, 1.0), ["drift"]),
+        (Training(-1.0, 0.0, 0.4), ["not learned"]),
+        (None, []),
+    ],
+)
+def test_training(training: Training | None, expected: list[str]) -> None:
+    assert names(training=training) == expected
+
+
+def test_a_skill_is_lost_when_its_whole_interval_is_beyond_the_threshold() -> None:
+    assert names(skills={"vqa": change(-0.09, half=0.05)}) == ["skill"]
+    assert names(skills={"vqa": change(-0.07, half=0.05)}) == []
