@@ -41,4 +41,4 @@ def sweep(
     console = Console(highlight=False)
     console.print(table.table(found))
     for line in ["", *table.words(found), f"Picture: {folder / 'sweep.png'}, figures: {folder / 'sweep.json'}"]:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)

@@ -48,6 +48,10 @@ class SweepFolder:
         """`clean`, `drops` or the name of a cell."""
         return self.path / "parts" / f"{number:05d}" / f"{name}.parquet"
 
+    def holds(self, name: str, parts: int) -> bool:
+        """Whether a cell was asked in every window."""
+        return all(self.part(number, name).is_file() for number in range(parts))
+
 
 def begin(folder: SweepFolder, recipe: Recipe) -> None:
     """Write down what the sweep is about, or see that an earlier one was about the same.

@@ -14,7 +14,7 @@ from sena.sweeps.sums import LEAST_DIFFERENT, PARTS, Spoiling
 if TYPE_CHECKING:
     import altair as alt
 
-COLUMNS = 5
+COLUMNS = 4
 FIGURES = {
     "differ": "Share of the texts that differ from those on the whole picture",
     "gap_token": "How much less likely the text on the whole picture becomes, nats a token",
@@ -47,9 +47,9 @@ def _block(found: Sequence[Spoiling], name: str, title: str) -> Any:
     order = sorted(panels, key=lambda panel: panel == WITHOUT)
     top = max(point["high"] for points in panels.values() for point in points)
     low = min(0.0, *(point["low"] for points in panels.values() for point in points))
-    scale = alt.Scale(domain=[0, 1] if name == "differ" else [low, max(top, 0.1)], nice=True)
+    scale = alt.Scale(domain=[0, 1] if name == "differ" else [low, max(top, 0.1)], nice=False)
     parts = [_panel(panel, panels[panel], scale, name == "differ") for panel in order]
-    return alt.concat(*parts, columns=COLUMNS, spacing=18, title=alt.Title(title, anchor="start", fontSize=13))
+    return alt.concat(*parts, columns=COLUMNS, spacing=20, title=alt.Title(title, anchor="start", fontSize=13))
 
 
 def _panel(kind: str, points: list[dict[str, Any]], scale: alt.Scale, with_rule: bool) -> Any:
@@ -58,7 +58,7 @@ def _panel(kind: str, points: list[dict[str, Any]], scale: alt.Scale, with_rule:
     order = list(dict.fromkeys(point["at"] for point in points))
     data = alt.Data(values=points)  # type: ignore[call-arg]
     angle = -30 if kind == WITHOUT else 0
-    x = alt.X("at:N", sort=order, title=None, axis=alt.Axis(labelAngle=angle))
+    x = alt.X("at:N", sort=order, title=None, axis=alt.Axis(labelAngle=angle, labelFontSize=10))
     shift = alt.XOffset("of:N")
     y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(tickCount=4))
     colour = alt.Color(
@@ -73,4 +73,4 @@ def _panel(kind: str, points: list[dict[str, Any]], scale: alt.Scale, with_rule:
     if with_rule:
         half = alt.Chart(alt.Data(values=[{"half": LEAST_DIFFERENT}]))  # type: ignore[call-arg]
         layers.insert(0, half.mark_rule(color=charts.MUTED, strokeDash=[3, 3]).encode(y="half:Q"))
-    return alt.layer(*layers).properties(width=150, height=100, title=alt.Title(kind, fontSize=12, anchor="start"))
+    return alt.layer(*layers).properties(width=190, height=100, title=alt.Title(kind, fontSize=12, anchor="start"))

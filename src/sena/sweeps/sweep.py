@@ -36,10 +36,11 @@ from sena.sweeps.sums import RULE, Spoiling, defaults, spoiling
 def sweep(
     recipe: Recipe, out: str | Path, kinds: Sequence[str] = (), reporter: Reporter | None = None
 ) -> dict[str, Any]:
-    """Try `kinds` (default: all) at the strengths of their ladders on `run.images_per_round` images, and keep all in
-    `out`; a second call goes on. Returns what `sweep.json` holds: `rule`, `defaults` by kind, and for each of the
-    `cells` kind, strength and its figures for `description`, `answer` and `all` (see sums.py).
+    """Try `kinds` (default: all) at the strengths of their ladders on `run.images_per_round` images.
 
+    All is kept in `out`; a second call goes on, and tells of all that is there. Returns what `sweep.json` holds:
+    `rule`, `defaults` by kind, and for each of the `cells` its kind, strength and figures (see sums.py) for
+    `description`, `answer` and `all`.
     Raises SenaError for an unknown kind, one that this model's input does not allow, or images that give no answer.
     """
     reporter = reporter or Reporter()
@@ -52,7 +53,8 @@ def sweep(
         parts = _ask(folder, recipe, tried, reporter)
         clean = [each for number in range(parts) for each in tables.read(folder.part(number, "clean"), Clean)]
         _tell_drops(folder, parts, clean, reporter)
-        found = [_spoiling(folder, cell, parts, clean, reporter) for cell in tried]
+        there = [cell for cell in asking.cells() if cell in tried or folder.holds(cell.name, parts)]
+        found = [_spoiling(folder, cell, parts, clean, reporter) for cell in there]
         result = _result(found, recipe)
         files.write_json(folder.result, result)
         write_picture(folder.path, found)

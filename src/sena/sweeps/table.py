@@ -17,18 +17,24 @@ Result = Mapping[str, Any]
 def table(result: Result) -> Table:
     """A line a cell: shares that differ, gaps and lengths. Marked is the strength that the rule names for its kind."""
     made = Table(title=_title(result), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    made.add_column("kind")
-    made.add_column("strength", justify="right")
-    for name in ("descriptions\ndiffer", "answers\ndiffer", "nats\na token", "nats an\nanswer", "length"):
-        made.add_column(name, justify="right")
+    made.add_column("kind, strength", no_wrap=True)
+    for name in (
+        "descriptions\ndiffer, %",
+        "answers\ndiffer, %",
+        "nats a token\nless likely",
+        "nats\na text",
+        "length",
+    ):
+        made.add_column(name, justify="right", no_wrap=True)
     last = ""
     for cell in result["cells"]:
-        kind = cell["kind"]
-        if last and kind != last:
-            made.add_row()
-        named = result["defaults"].get(kind) == cell["strength"]
-        made.add_row(*_row(cell, named, kind if kind != last else ""), style="bold" if named else "")
+        kind, has_strength = cell["kind"], bool(KINDS[cell["kind"]].unit)
+        if has_strength and kind != last:
+            made.add_row(kind)
         last = kind
+        named = result["defaults"].get(kind) == cell["strength"]
+        label = f"{cell['strength']:>10g}" if has_strength else kind
+        made.add_row(*_row(cell, f"{label}{'*' if named else ''}"), style="bold" if named else "")
     return made
 
 
@@ -51,17 +57,25 @@ def _title(result: Result) -> str:
     return f"{result['model']} on {result['images']} images: spoiled against whole pictures (95 % intervals)"
 
 
-def _row(cell: Mapping[str, Any], named: bool, kind: str) -> list[Text]:
-    strength = f"{cell['strength']:g}" if KINDS[cell["kind"]].unit else ""
-    shares = [_share(cell[part]["differ"]) for part in ("description", "answer")]
+def _row(cell: Mapping[str, Any], label: str) -> list[Text]:
     every = cell["all"]
-    gap = every["gap_token"]
-    span = f"{gap['value']:.2f} ({gap['low']:.2f}-{gap['high']:.2f})"
-    texts = [kind, f"{strength}{'*' if named else ' '}", *shares, span, f"{every['gap']['value']:.1f}"]
-    return [Text(text) for text in (*texts, f"x{every['length']['value']:.2f}")]
+    texts = (
+        label,
+        *(_percent(cell[part]["differ"]) for part in ("description", "answer")),
+        _nats(every["gap_token"]),
+        f"{every['gap']['value']:.1f}",
+        f"x{every['length']['value']:.2f}",
+    )
+    return [Text(text) for text in texts]
 
 
-def _share(figure: Mapping[str, float]) -> str:
-    """`63 % (51-74)`."""
-    value, low, high = (100 * figure[name] for name in ("value", "low", "high"))
-    return f"{value:.0f} % ({low:.0f}-{high:.0f})"
+def _percent(figure: Mapping[str, float]) -> str:
+    """`63 (51-74)`."""
+    value, low, high = (f"{100 * figure[name]:.0f}" for name in ("value", "low", "high"))
+    return f"{value} ({low}-{high})"
+
+
+def _nats(figure: Mapping[str, float]) -> str:
+    """`0.07 (-0.01 to 0.15)`: a text may also become likelier."""
+    value, low, high = (f"{figure[name]:.2f}" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
