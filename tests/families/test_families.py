@@ -256,3 +256,26 @@ def test_a_finished_run_is_left_alone(run: RunFolder, folder: Path, capsys: pyte
     evolve(run.path.parent, folder, "run")
     assert "nothing is left to do" in capsys.readouterr().out
     assert stamps() == before
+
+
+@pytest.mark.slow
+def test_made_in_two_goes_it_is_the_same_model(run: RunFolder, folder: Path) -> None:
+    """First the pairs alone, then the rest: every byte of the new model is that of the undisturbed run's."""
+    place = run.path.parent
+    start = ["pairs", str(place / "recipe.yaml"), "--model", str(folder), "--images", str(place / "photos")]
+    assert run_program([*start, "--out", str(place / "again")]) == 0
+    evolve(place, folder, "again")
+    model, again = (each.round(1).model for each in (run, RunFolder(place / "again")))
+    assert (again / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_two_rounds_with_adapters_in_half_precision(folder: Path, tmp_path: Path) -> None:
+    """Adapters of round 1 are merged, round 2 starts from there, and what it leaves is a whole model that loads."""
+    write_pictures(tmp_path / "photos", [f"{shape}-{letter}" for shape in SIZES for letter in "efg"])
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**RECIPE, "lora": {"r": 4, "alpha": 8}}))
+    settings = ("train.method=lora", "model.dtype=bfloat16", "train.learning_rate=1e-2")
+    evolve(tmp_path, folder, "run", "--rounds", "2", *(part for each in settings for part in ("--set", each)))
+    first, second = (load(str(RunFolder(tmp_path / "run").round(number).model), "float32", "cpu") for number in (1, 2))
+    assert score(load(str(folder), "float32", "cpu")) != score(first) != score(second)
+    assert not any("lora" in name for name, _ in second.model.named_parameters())
