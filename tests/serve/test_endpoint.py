@@ -51,7 +51,8 @@ def server(run: Path) -> Iterator[int]:
         try:
             end = time.monotonic() + 120
             while "answers at" not in (line := _line(process)):
-                assert line and time.monotonic() < end, line
+                assert line, "it ended by itself"
+                assert time.monotonic() < end
             assert f"http://127.0.0.1:{port}/v1" in line
             yield port
         finally:
