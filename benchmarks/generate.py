@@ -17,7 +17,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -109,7 +109,7 @@ def length(request: Request) -> int:
 
 
 def run(told: Told, images: Sequence[Image], folder: Path, config: StagesConfig) -> dict[str, float]:
-    """Seconds, wall-clock and of the processor, that the data half takes for `images`."""
+    """Seconds an image, wall-clock and of the processor, that the data half takes for `images`."""
 
     def open_image(name: str) -> Picture.Image:
         return decode((folder / f"{name}.jpg").read_bytes(), LimitsConfig())
@@ -160,13 +160,16 @@ def prepare(folder: Path, count: int) -> tuple[list[Image], StagesConfig]:
     return images, StagesConfig.model_validate(stages)
 
 
-def open_model(folder: Path, model: Path | None, config: StagesConfig, device: str) -> VLM:
-    """The model of `--model`, or the small one; it never ends an answer by itself."""
-    if model is None:
-        texts = [*config.question.prompts, config.check.prompt, *config.describe.prompts, config.describe.suffix]
-        texts += [config.answer.suffix, config.enhance.prompt, *SAID.values(), "A chat between USER ASSISTANT :"]
-        model = small_llava.save(folder / "model", texts)
-    vlm = load(str(model), device=device)
+def make_model(folder: Path, config: StagesConfig, save: Callable[..., Path] = small_llava.save) -> Path:
+    """A model of random weights (`save` says which) whose tokenizer knows the words of the prompts."""
+    texts = [*config.question.prompts, config.check.prompt, *config.describe.prompts, config.describe.suffix]
+    texts += [config.answer.suffix, config.enhance.prompt, *SAID.values(), "A chat between USER ASSISTANT :"]
+    return save(folder, texts)
+
+
+def open_model(model: Path, device: str, dtype: str = "auto") -> VLM:
+    """The model, which never ends an answer by itself."""
+    vlm = load(str(model), dtype, device)
     with torch.no_grad():
         for index in vlm.stop_ids:  # a logit of 0 among thousands of random ones is never the largest
             vlm.model.get_output_embeddings().weight[index] = 0
@@ -177,7 +180,7 @@ def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Both sides on the same images; the loop, whose rate hangs on no batch, takes only the first few of them."""
     many, few = (24, 3) if arguments.small else (48, 8)
     images, config = prepare(folder, many + 1)
-    vlm = open_model(folder, arguments.model, config, arguments.device)
+    vlm = open_model(arguments.model or make_model(folder / "model", config), arguments.device)
     ours = Told(LocalEngine(vlm, batch=arguments.batch), alone=False)
     loop = Told(LocalEngine(vlm, batch=1, path="plain"), alone=True)
     found: dict[str, Any] = {}

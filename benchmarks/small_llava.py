@@ -1,4 +1,4 @@
-"""A LLaVA of about 60 M random weights with 576 image tokens, as LLaVA-1.5 has them, and a processor for it."""
+"""LLaVAs of random weights: one of about 60 M with 576 image tokens, as LLaVA-1.5 has them, and the 7B's own shape."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
+from transformers.utils import logging
 
 VOCABULARY, SIDE, PATCH = 32_000, 336, 14
 TEMPLATE = (
@@ -38,20 +39,19 @@ def word_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def processor(words: list[str]) -> LlavaProcessor:
-    images = LlavaImageProcessorPil(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+def processor(words: list[str], side: int = SIDE, patch: int = PATCH) -> LlavaProcessor:
+    images = LlavaImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
     return LlavaProcessor(
         image_processor=images,
         tokenizer=word_tokenizer(words),
-        patch_size=PATCH,
+        patch_size=patch,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=TEMPLATE,
     )
 
 
-def save(folder: Path, words: list[str], seed: int = 0) -> Path:
-    """Model and processor in `folder`, in Hugging Face layout."""
+def small() -> LlavaConfig:
     vision = CLIPVisionConfig(
         hidden_size=256,
         intermediate_size=1024,
@@ -71,13 +71,52 @@ def save(folder: Path, words: list[str], seed: int = 0) -> Path:
         eos_token_id=2,
         pad_token_id=0,
     )
+    return LlavaConfig(vision_config=vision, text_config=text, image_token_index=3)
+
+
+def seven_b() -> LlavaConfig:
+    """LLaVA-1.5-7B's shape, without the 64 rows that the hub's copy adds to the vocabulary."""
+    vision = CLIPVisionConfig(
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        image_size=SIDE,
+        patch_size=PATCH,
+        projection_dim=768,
+    )
+    text = LlamaConfig(
+        vocab_size=VOCABULARY, max_position_embeddings=4096, bos_token_id=1, eos_token_id=2, pad_token_id=0
+    )
+    return LlavaConfig(vision_config=vision, text_config=text, image_token_index=3)
+
+
+def save(folder: Path, words: list[str], config: LlavaConfig | None = None, seed: int = 0) -> Path:
+    """Model (the small one, unless `config` says another) and processor in `folder`, in Hugging Face layout."""
+    config = config or small()
     torch.manual_seed(seed)
-    model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=3))
+    model = LlavaForConditionalGeneration(config)
     for name, parameter in model.named_parameters():
         if "language_model" in name and parameter.ndim > 1:  # the library's start hardly prefers one token to another
             torch.nn.init.normal_(parameter, std=0.04)
+    return _save(folder, words, model)
+
+
+def save_7b(folder: Path, words: list[str]) -> Path:
+    """The 7B's shape in bfloat16, made on the GPU where there is one: 13 GB."""
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = LlavaForConditionalGeneration(seven_b())
+    torch.set_default_dtype(torch.float32)
+    return _save(folder, words, model)
+
+
+def _save(folder: Path, words: list[str], model: LlavaForConditionalGeneration) -> Path:
+    logging.disable_progress_bar()
     model.generation_config.eos_token_id = 2
     model.generation_config.pad_token_id = 0
     model.save_pretrained(folder)
-    processor(words).save_pretrained(folder)
+    vision = model.config.vision_config
+    processor(words, vision.image_size, vision.patch_size).save_pretrained(folder)
     return folder

@@ -38,14 +38,14 @@ LENGTHS = {"description": (25, 40, 35), "answer": (30, 6, 7)}
 PLACE = Path(__file__).parent
 
 
-def make_pairs(counts: list[int]) -> list[Pair]:
+def make_pairs(counts: list[int], lengths: dict[str, tuple[int, int, int]] = LENGTHS) -> list[Pair]:
     """`counts` pairs about each image, descriptions and answers in turn, of random words."""
     words, made = random.Random(0), list[Pair]()
     for image, count in enumerate(counts):
         for number in range(count):
             kind = "description" if number % 2 == 0 else "answer"
             prompt, chosen, rejected = (
-                " ".join(f"w{words.randrange(1000, 30_000)}" for _ in range(length)) for length in LENGTHS[kind]
+                " ".join(f"w{words.randrange(1000, 30_000)}" for _ in range(length)) for length in lengths[kind]
             )
             name = f"image{image:03d}"
             made.append(Pair(f"{name}-{number}", name, name, kind, prompt, chosen, rejected))
@@ -140,34 +140,14 @@ def compare(results: dict[str, dict[str, Any]]) -> dict[str, float | None]:
 
 def prepare(folder: Path, size: str, chosen: dict[str, list[int]]) -> None:
     """Model, pictures and pairs of all cases."""
-    small_llava.save(folder, [VICUNA_V1_SYSTEM])
-    if size == "7b":
-        save_7b(folder)
+    save = small_llava.save_7b if size == "7b" else small_llava.save
+    save(folder, [VICUNA_V1_SYSTEM])
     noise = np.random.default_rng(0)
     for number in range(max(len(counts) for counts in chosen.values())):
         picture = noise.integers(0, 256, (336, 336, 3), dtype=np.uint8)
         Image.fromarray(picture).save(folder / f"image{number:03d}.png")
     for name, counts in chosen.items():
         (folder / f"pairs-{name}.json").write_text(json.dumps([asdict(pair) for pair in make_pairs(counts)]))
-
-
-def save_7b(folder: Path) -> None:
-    """LLaVA-1.5-7B's shape with random weights in bfloat16, in place of the small model."""
-    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
-
-    vision = CLIPVisionConfig(
-        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336,
-        patch_size=14, projection_dim=768,
-    )  # fmt: skip
-    text = LlamaConfig(vocab_size=32_000, max_position_embeddings=4096, bos_token_id=1, eos_token_id=2, pad_token_id=0)
-    config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=3)
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16)
-    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = LlavaForConditionalGeneration(config)
-    torch.set_default_dtype(torch.float32)
-    model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
-    model.save_pretrained(folder)
 
 
 def describe() -> dict[str, str]:
