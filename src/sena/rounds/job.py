@@ -17,11 +17,12 @@ import torch
 
 from sena import files
 from sena.engines.local import LocalEngine
+from sena.engines.looks import demand
 from sena.errors import RunFolderError
 from sena.images.pictures import Pictures
 from sena.images.sources import Source
 from sena.models import families
-from sena.models.load import load, load_config, resolve_device, resolve_dtype
+from sena.models.load import load, load_config, load_without_weights, resolve_device, resolve_dtype
 from sena.models.vlm import VLM
 from sena.progress import Reporter, Task
 from sena.recipes import load as recipes
@@ -162,9 +163,10 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
 def _demand_usable(recipe: Recipe) -> None:
     """What can be told in seconds is told before a run folder is made, which would then hold the mistaken recipe.
 
-    Raises SenaError when there is no such model, or no pictures.
+    Raises SenaError when there is no such model, or no pictures, or a corruption that this model's input forbids.
     """
-    load_config(names.model_folder(recipe.model.name))
+    vlm = load_without_weights(names.model_folder(recipe.model.name))
+    demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
     for source in names.sources(recipe.images, recipe.question.given):
         source.list()
     names.benchmarks(recipe.eval)
