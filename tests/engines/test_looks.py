@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from PIL import Image
 
+from sena.cli.main import run_program
 from sena.engines.local import LocalEngine
-from sena.engines.looks import Looks
+from sena.engines.looks import Looks, demand
+from sena.errors import SenaError
 from sena.images.corrupt import corrupt
 from sena.images.kinds import KINDS
 from sena.images.plane import Colours
 from sena.models import encode
+from sena.models.load import load_without_weights
 from sena.models.vlm import VLM
 from sena.records import Corruption, Request
+from tests.tiny import tiny_llava
 
 
 def open_image(name: str) -> Image.Image:
@@ -39,3 +45,25 @@ def test_no_image_is_asked_as_text_alone(tiny: VLM) -> None:
     text = Request("text", "What is it?", None, max_new_tokens=6)
     first, second = engine.generate([blind, text], open_image)
     assert (first.text, first.tokens) == (second.text, second.tokens)
+
+
+def test_a_kind_that_a_model_forbids_is_told_before_a_run_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with a model whose processor puts pictures where nobody knows: noise is allowed, a blur is not. `check` tells
+    it, and `evolve` and `sweep` tell it and keep no recipe with it."""
+    monkeypatch.setattr("sena.images.layout.planes", lambda *args: ())
+    vlm = load_without_weights(str(tiny_llava(tmp_path / "model")))
+    demand(vlm, "diffusion", 600)
+    demand(vlm, "no_image", 0)
+    with pytest.raises(SenaError, match="blur has to know where a whole picture lies"):
+        demand(vlm, "blur", 4)
+    mini = ["demo", "--model", "mini", "--images", "mini", "--limit", "4"]
+    for verb in ("check", "evolve"):
+        out = [] if verb == "check" else ["--out", str(tmp_path / "run")]
+        assert run_program([verb, *mini, "--set", "corruption.kind=blur", *out]) == 2
+        told = capsys.readouterr()
+        assert "blur has to know where a whole picture lies" in told.out + told.err
+    assert run_program(["sweep", *mini, "--kinds", "blur", "--out", str(tmp_path / "sweep")]) == 2
+    assert "choose diffusion, no_image, other_image" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*/recipe.yaml"))

@@ -46,10 +46,10 @@ def sweep(
     reporter = reporter or Reporter()
     tried, folder = asking.cells(kinds), SweepFolder(Path(out))
     with locked(folder.path):
-        begin(folder, recipe)
-        eye = load_without_weights(names.model_folder(recipe.model.name))
+        eye = load_without_weights(names.model_or_run(recipe.model.name))
         for cell in tried:
             demand(eye, cell.kind, cell.strength)
+        begin(folder, recipe)
         parts = _ask(folder, recipe, tried, reporter)
         clean = [each for number in range(parts) for each in tables.read(folder.part(number, "clean"), Clean)]
         _tell_drops(folder, parts, clean, reporter)
@@ -72,7 +72,9 @@ def _ask(folder: SweepFolder, recipe: Recipe, tried: Sequence[Cell], reporter: R
 
     @cache
     def engine() -> LocalEngine:
-        vlm = load(names.model_folder(recipe.model.name), recipe.model.dtype, recipe.model.device)
+        vlm = load(
+            names.model_or_run(recipe.model.name), recipe.model.dtype, recipe.model.device, recipe.model.quantize
+        )
         template = for_data(recipe.model.data_template, vlm.template, vlm.processor)
         return LocalEngine(vlm.with_template(template), recipe.engine.batch, recipe.engine.cache_gb)
 
