@@ -32,8 +32,10 @@ def answered(
     rows = rows[: len(rows) // CHUNK * CHUNK]
     files.write_text(part, "".join(map(_line, rows)))  # without what a kill left of a chunk
     records = [benchmark.from_json(row) for row in rows]
+    asked = engine() if len(rows) < len(items) else None
     for start in range(len(rows), len(items), CHUNK):
-        made = run_benchmark(benchmark, engine(), items[start : start + CHUNK], on_done=on_done)
+        assert asked is not None
+        made = run_benchmark(benchmark, asked, items[start : start + CHUNK], on_done=on_done)
         add_rows(part, [benchmark.to_json(record) for record in made])
         records += made
     os.replace(part, path)
