@@ -14,7 +14,7 @@ from PIL import Image
 from transformers import MistralConfig
 
 import sena
-from sena.engines import decode, memory, plain, prefix, trust
+from sena.engines import decode, memory, plain, prefix, rows, trust
 from sena.engines.local import LocalEngine
 from sena.engines.looks import Looks
 from sena.engines.plain import answer
@@ -140,14 +140,14 @@ def test_a_window_reads_and_opens_each_picture_once(tiny: VLM) -> None:
 def logits(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """All logits that are computed, to the byte: equal texts could hide that a window hangs on another one."""
     seen: list[bytes] = []
-    real = decode._Rows._forward
+    real = rows.Rows._forward
 
-    def watched(self: Any, ids: torch.Tensor) -> torch.Tensor:
-        out = real(self, ids)
+    def watched(self: Any, ids: torch.Tensor, keep: int) -> torch.Tensor:
+        out = real(self, ids, keep)
         seen.append(out.numpy().tobytes())
         return out
 
-    monkeypatch.setattr(decode._Rows, "_forward", watched)
+    monkeypatch.setattr(rows.Rows, "_forward", watched)
     return seen
 
 
@@ -174,8 +174,8 @@ def test_memory_stays_within_its_budget(tiny: VLM, monkeypatch: pytest.MonkeyPat
     pixels = Looks().at(tiny, ask(0), open_image)
     shared = prefix.cut(tiny, ask(0), cast(encode.Pixels, pixels)).shared
     kept = int(2.5 * shared * 512)
-    most, rows = [], []
-    real_get, real_room = prefix.Prefixes.get, decode.room
+    most, taken = [], []
+    real_get, real_room = prefix.Prefixes.get, rows.room
 
     def get(self: prefix.Prefixes, *args: Any) -> Any:
         found = real_get(self, *args)
@@ -183,18 +183,18 @@ def test_memory_stays_within_its_budget(tiny: VLM, monkeypatch: pytest.MonkeyPat
         return found
 
     def room(prefixes: Any, lengths: Any, extra: int) -> Any:
-        rows.append(len(prefixes) * (max(lengths) + extra) * 512)
+        taken.append(len(prefixes) * (max(lengths) + extra) * 512)
         return real_room(prefixes, lengths, extra)
 
     monkeypatch.setattr(prefix.Prefixes, "get", get)
-    monkeypatch.setattr(decode, "room", room)
+    monkeypatch.setattr(rows, "room", room)
     engine = LocalEngine(tiny, path="shared", cache_gb=2 * kept / 1e9)
     wanted = LocalEngine(tiny, path="plain")
     with engine.window():
         for wave in waves(NAMES):
             assert engine.generate(wave, open_image) == wanted.generate(wave, open_image)
     assert max(most) <= kept
-    assert max(rows) <= kept
+    assert max(taken) <= kept
     assert engine.prefixes.read > 2 * len(NAMES)  # what did not fit was read again
 
 
@@ -213,7 +213,7 @@ def test_without_a_picture_the_plain_path_answers(tiny: VLM) -> None:
 
 
 def test_a_model_that_gets_it_wrong_takes_the_plain_path(tiny: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = decode.room
+    real = rows.room
 
     def forgetful(prefixes: Any, lengths: Any, extra: int) -> Any:
         """As a family would act whose forward pass does not look at what was read before."""
@@ -222,7 +222,7 @@ def test_a_model_that_gets_it_wrong_takes_the_plain_path(tiny: VLM, monkeypatch:
             cast(torch.Tensor, layer.values).zero_()
         return cache
 
-    monkeypatch.setattr(decode, "room", forgetful)
+    monkeypatch.setattr(rows, "room", forgetful)
     engine = LocalEngine(tiny)
     asked = [ask(n, NAMES[n % 5]) for n in range(7)]
     assert engine.generate(asked, open_image) == LocalEngine(tiny, path="plain").generate(asked, open_image)

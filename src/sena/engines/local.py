@@ -1,8 +1,9 @@
 """The local engine: a model in this process that reads each picture once for all prompts on it.
 
-`generate` cuts every request behind its picture, reads each (picture, corruption) once and decodes the rest in batches
-behind the kept keys and values (prefix.py, decode.py). A model that cannot do this, found out on the first request
-(trust.py), and requests without a picture go through transformers' `generate` (plain.py).
+Every request is cut behind its picture, each (picture, corruption) is read once, and the rest is decoded or scored in
+batches behind the kept keys and values (prefix.py, decode.py, scoring.py). A model that cannot do this, found out on
+the first request (trust.py), and requests without a picture take the plain paths: transformers' `generate` (plain.py),
+and a whole row for each answer (models/logprobs.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sena.engines.decode import decode
 from sena.engines.looks import Looks
 from sena.engines.prefix import Branch, Prefixes, cut
 from sena.engines.sampling import GumbelNoise
+from sena.engines.scoring import score, with_answer
 from sena.errors import SenaError
 from sena.models import encode
 from sena.models.logprobs import Sequence as Scored
@@ -30,6 +32,9 @@ from sena.records import Reply, Request, Score
 __all__ = ["GumbelNoise", "LocalEngine"]
 
 T = TypeVar("T")
+R = TypeVar("R")
+Whole = tuple[Request, encode.Pixels | None]
+"""A request and its picture as the model takes it."""
 
 
 @dataclass(slots=True)
@@ -70,28 +75,30 @@ class LocalEngine:
         Batches follow from the requests (and those before in the window) alone: those of equal limits together, so that
         a short answer does not wait for a long description.
         """
-        made: dict[int, list[int]] = {}
-        branches, rest = self._cut(requests, open_image)
-        for part in self._parts(branches):
-            made |= self._batches(part, lambda place: _kind(requests[place]), self._shared)
-        jobs = {place: (requests[place], self._looks.at(self.vlm, requests[place], open_image)) for place in rest}
-        made |= self._batches(jobs, lambda place: _kind(requests[place]), self._plain)
-        if not self._window:
-            self._forget()
-        return [self._reply(request, made[place]) for place, request in enumerate(requests)]
+        made = self._all(requests, open_image, self._shared, self._plain)
+        return [self._reply(request, row) for request, row in zip(requests, made, strict=True)]
 
     def score(self, requests: Sequence[Request], open_image: OpenImage) -> list[Score]:
         """Log-probabilities of the requests' given answers, under their (perhaps corrupted) pictures."""
-        scores: list[Score] = []
-        while len(scores) < len(requests):
-            batch = requests[len(scores) : len(scores) + self.batch]
-            try:
-                scores += self._score(batch, open_image)
-            except torch.OutOfMemoryError as error:
-                self._halve(error)
+        return self._all(requests, open_image, self._score_shared, self._score_plain)
+
+    def _all(
+        self,
+        requests: Sequence[Request],
+        open_image: OpenImage,
+        shared: Callable[[list[Branch]], list[R]],
+        whole: Callable[[list[Whole]], list[R]],
+    ) -> list[R]:
+        """What `shared` makes of the requests that share prefixes and `whole` of the others, in their order."""
+        made: dict[int, R] = {}
+        branches, rest = self._cut(requests, open_image)
+        for part in self._parts(branches):
+            made |= self._batches(part, lambda place: _kind(requests[place]), shared)
+        jobs = {place: (requests[place], self._looks.at(self.vlm, requests[place], open_image)) for place in rest}
+        made |= self._batches(jobs, lambda place: _kind(requests[place]), whole)
         if not self._window:
             self._forget()
-        return scores
+        return [made[place] for place in range(len(requests))]
 
     def _cut(self, requests: Sequence[Request], open_image: OpenImage) -> tuple[dict[int, Branch], list[int]]:
         """Requests to be shared, cut behind their pictures, and the places of the others."""
@@ -133,13 +140,13 @@ class LocalEngine:
         return parts
 
     def _batches(
-        self, jobs: dict[int, T], kind: Callable[[int], tuple[int, bool]], work: Callable[[list[T]], list[list[int]]]
-    ) -> dict[int, list[int]]:
+        self, jobs: dict[int, T], kind: Callable[[int], tuple[int, bool]], work: Callable[[list[T]], list[R]]
+    ) -> dict[int, R]:
         """`work` done on `jobs`, those of one kind together, in batches that shrink when memory runs out."""
         kinds: dict[tuple[int, bool], list[int]] = {}
         for place in sorted(jobs):
             kinds.setdefault(kind(place), []).append(place)
-        made: dict[int, list[int]] = {}
+        made: dict[int, R] = {}
         for _, places in sorted(kinds.items()):
             while places:
                 head = places[: self.batch]
@@ -155,14 +162,25 @@ class LocalEngine:
     @torch.inference_mode()
     def _shared(self, branches: list[Branch]) -> list[list[int]]:
         """New ids of the first branches, as many as fit the working memory."""
-        budget, per_token = self._memory(), memory.bytes_per_token(self.vlm)
-        slots = max(branch.shared for branch in branches) + max(len(branch.text) for branch in branches)
-        rows = budget.working // (per_token * (slots + branches[0].request.max_new_tokens))
-        branches = branches[: max(1, rows)]
-        return decode(self.vlm, branches, self.prefixes.get(self.vlm, branches, budget.kept))
+        branches = branches[: self._rows(branches, branches[0].request.max_new_tokens)]
+        return decode(self.vlm, branches, self.prefixes.get(self.vlm, branches, self._memory().kept))
 
     @torch.inference_mode()
-    def _plain(self, jobs: list[tuple[Request, encode.Pixels | None]]) -> list[list[int]]:
+    def _score_shared(self, branches: list[Branch]) -> list[Score]:
+        """Scores of the first branches, as many as fit the working memory."""
+        answered = [with_answer(self.vlm, branch) for branch in branches]
+        answered = answered[: self._rows([branch for branch, _ in answered], 0)]
+        branches, answers = [branch for branch, _ in answered], [answer for _, answer in answered]
+        prefixes = self.prefixes.get(self.vlm, branches, self._memory().kept)
+        return _scores([branch.request for branch in branches], *score(self.vlm, branches, answers, prefixes))
+
+    def _rows(self, branches: Sequence[Branch], extra: int) -> int:
+        """How many of the branches go together, with `extra` tokens behind each."""
+        slots = max(branch.shared for branch in branches) + max(len(branch.text) for branch in branches) + extra
+        return max(1, self._memory().working // (memory.bytes_per_token(self.vlm) * slots))
+
+    @torch.inference_mode()
+    def _plain(self, jobs: list[Whole]) -> list[list[int]]:
         prompts = [encode.prompt_ids(self.vlm, request.prompt, pixels) for request, pixels in jobs]
         return plain.answer(self.vlm, [request for request, _ in jobs], prompts, [pixels for _, pixels in jobs])
 
@@ -174,18 +192,13 @@ class LocalEngine:
         return Reply(request.id, text, end is not None, tuple(tokens), stable)
 
     @torch.inference_mode()
-    def _score(self, requests: Sequence[Request], open_image: OpenImage) -> list[Score]:
+    def _score_plain(self, jobs: list[Whole]) -> list[Score]:
         rows = []
-        for request in requests:
-            seen = self._looks.at(self.vlm, request, open_image)
+        for request, seen in jobs:
             prompt = encode.prompt_ids(self.vlm, request.prompt, seen)
             answer = encode.answer_ids(self.vlm, request.prompt, request.answer or "", seen)
             rows.append(Scored(prompt, answer, seen))
-        sums, counts = log_probabilities(self.vlm, rows)
-        return [
-            Score(request.id, total, total / count, count)
-            for request, total, count in zip(requests, sums.tolist(), counts.tolist(), strict=True)
-        ]
+        return _scores([request for request, _ in jobs], *log_probabilities(self.vlm, rows))
 
     def _memory(self) -> memory.Budget:
         if self._budget is None:
@@ -204,6 +217,13 @@ class LocalEngine:
     def _forget(self) -> None:
         self.prefixes.clear()
         self._looks.clear()
+
+
+def _scores(requests: Sequence[Request], sums: torch.Tensor, counts: torch.Tensor) -> list[Score]:
+    return [
+        Score(request.id, total, total / count, count)
+        for request, total, count in zip(requests, sums.tolist(), counts.tolist(), strict=True)
+    ]
 
 
 def _kind(request: Request) -> tuple[int, bool]:
