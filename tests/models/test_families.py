@@ -15,6 +15,7 @@ from PIL import Image
 from sena.cli.main import run_program
 from sena.errors import ModelError
 from sena.models import encode, families, unknown
+from sena.models import load as loading
 from sena.models.load import load
 from tests import tiny as tinies
 
@@ -67,7 +68,8 @@ def test_only_llava_pads() -> None:
     assert not families.pads_to_square("never_heard_of")
 
 
-def test_a_missing_package_is_named_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_a_missing_package_is_named_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
     with pytest.raises(ModelError, match=r"of the Qwen2.5-VL family, whose processor needs torchvision: pip install"):
         load(str(tmp_path))

@@ -49,7 +49,9 @@ class VLM:
 
     @property
     def image_id(self) -> int:
-        return self.tokenizer.convert_tokens_to_ids(self.processor.image_token)
+        """The token whose places the model fills with a picture; in prompts it may stand between marks of its own."""
+        told = getattr(self.model.config, "image_token_id", None)
+        return self.tokenizer.convert_tokens_to_ids(self.processor.image_token) if told is None else told
 
     @cached_property
     def end_id(self) -> int:
