@@ -141,6 +141,7 @@ def measure(bench: Bench, extent: Extent) -> dict[str, Any]:
         "matmul_by_size": products_a_second,
         "copy_bytes_per_second": moved,
         "passes": {each.name: rated(each, vlm.dtype.itemsize, limit, moved) for each in (learned, *rows)},
+        "checkpointing": bool(vlm.model.is_gradient_checkpointing),
         "parameters": sum(each.numel() for each in vlm.model.parameters()),
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "clock": passes.told(),
@@ -171,6 +172,8 @@ def show(found: dict[str, Any]) -> None:
     print(", ".join(f"{name} {value}" for name, value in found["machine"].items()))
     print(f"limits: {limit / 1e9:.1f} G operations a second in a product of {fastest}; ", end="")
     print(f"{moved / 1e9:.1f} GB a second copied; seconds are {found['clock']} time")
+    if found["checkpointing"]:
+        print("training computes activations twice for want of memory; its operations are counted once")
     print(f"{'':10}{'seconds':>9}{'G operations':>14}{'GB':>8}{'G op/s':>10}{'of limit':>10}", end="")
     print(f"{'GB/s':>8}{'of limit':>10}")
     for name, each in found["passes"].items():

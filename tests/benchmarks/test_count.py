@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import count
 import generate
+import small_llava
 import train
 from count import Amount, Load
 from passes import Trees, noise, prepare_policy
@@ -132,3 +133,13 @@ def test_weights(vlm: VLM) -> None:
     sizes = {name: each.numel() for name, each in named.items() if "position" not in name}
     assert count.weights(vlm.model.config) == sum(sizes.values())
     assert count.learned(vlm.model.config) == sum(sizes[name] for name in sizes if named[name].requires_grad)
+
+
+def test_the_7bs_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLaVA-1.5-7B has 7.06 G weights, 0.3 G of them in the tower. What saves its shape is tried on a tiny one."""
+    assert count.weights(small_llava.seven_b()) == pytest.approx(7.06e9, rel=1e-3)
+    assert count.learned(small_llava.seven_b()) == pytest.approx(6.76e9, rel=1e-3)
+    monkeypatch.setattr(small_llava, "seven_b", tiny_config)
+    vlm = generate.open_model(small_llava.save_7b(tmp_path, ["bird"]), "cpu", "bfloat16")
+    assert vlm.dtype == torch.bfloat16
+    assert torch.get_default_dtype() == torch.float32
