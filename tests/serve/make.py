@@ -20,7 +20,7 @@ PICTURES = 4
 
 def finished_run(path: Path, rounds: int = 1) -> RunFolder:
     """Pictures, pairs, models and evidence of each round, with a round 0 of evidence alone."""
-    recipe = load_recipe("demo", rounds=rounds, limit=PICTURES)
+    recipe = load_recipe("demo", rounds=max(rounds, 1), limit=PICTURES)
     run = create_run(path, recipes.dump(recipe), {"seed": recipe.run.seed})
     for number in range(rounds + 1):
         folder = run.round(number)

@@ -39,3 +39,21 @@ def train(
 
     folder = out or Path("runs") / pairs.stem
     sena.train(pairs, folder, images=images, model=model, settings=set or [])
+
+
+def push(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    repo: Annotated[str, typer.Argument(help="Where on the hub: USER/NAME.")],
+    pairs: Annotated[bool, typer.Option("--pairs", help="The last round's pairs, pictures included.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="For everybody to see.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Put a run's model, or its pairs, on the Hugging Face hub: private unless told otherwise."""
+    import sena
+
+    made = sena.push(run, repo, pairs=pairs, public=public, dry_run=dry_run)
+    print(f"{made.kind} {made.repo}, {'public' if made.public else 'private'}:")
+    for name, size in made.files:
+        print(f"  {size:>15,} bytes  {name}")
+    print(f"  {sum(size for _, size in made.files):>15,} bytes in all")
+    print(f"It is at {made.url}" if made.url else "Nothing went: that was a dry run.")

@@ -8,6 +8,7 @@ from sena import files
 from sena.progress import Reporter
 from sena.recipes.recipe import Recipe
 from sena.rounds import data_half, evidence, training_half
+from sena.rounds.card import write_card
 from sena.rounds.job import open_job
 from sena.rounds.retell import tell
 from sena.runs.folder import locked
@@ -31,6 +32,7 @@ def evolve(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) ->
             reference = training_half.score_reference(job, number, pairs)
             training_half.train_policy(job, number, pairs, reference)
             evidence.judge(job, number)
+            write_card(job.run, job.recipe, number)
             files.write_json(job.run.result, {"round": job.start_of(number + 1)})
             tell(job.run, job.recipe)
             if job.stops_after(number):

@@ -15,7 +15,7 @@ from sena.recipes import load as recipes
 from sena.recipes.recipe import Recipe
 from sena.records import Image, Pair
 from sena.rounds import evidence, training_half
-from sena.rounds.card import pairs_card
+from sena.rounds.card import write_card
 from sena.rounds.job import Job, open_job
 from sena.rounds.retell import tell
 from sena.runs import tables
@@ -47,9 +47,9 @@ def train(
             return out
         evidence.judge(job, 0)
         reference = training_half.score_reference(job, 1, learned)
-        model_folder = training_half.train_policy(job, 1, learned, reference)
-        files.write_text(model_folder / "README.md", pairs_card(recipe, file.name, len(learned)))
+        training_half.train_policy(job, 1, learned, reference)
         evidence.judge(job, 1)
+        write_card(job.run, job.recipe, 1)
         tell(job.run, job.recipe)
         job.say_end()
     return out
