@@ -12,6 +12,8 @@ import torch
 from sena import seeds
 from sena.align.config import LoraConfig
 from sena.errors import ModelError
+from sena.models import adapters
+from sena.models.quantize import is_quantized, rounds_inputs
 from sena.models.vlm import VLM
 
 TOWERS = ("vision_tower", "vision_model", "visual")
@@ -70,13 +72,20 @@ def prepare_lora(vlm: VLM, config: LoraConfig, seed: int) -> VLM:
     return replace(vlm, model=model)
 
 
-def finish(vlm: VLM, method: Literal["full", "lora"]) -> VLM:
-    """Adapters merged into the weights, no gradients, evaluation mode: the next round's reference."""
+def finish(vlm: VLM, method: Literal["full", "lora"]) -> tuple[VLM, adapters.Adapter | None]:
+    """No gradients, evaluation mode, and adapters merged into the weights: the next round's reference. What adapters
+    learned comes beside it.
+
+    Quantised weights cannot take adapters in without another loss, so there they stay beside the weights.
+    """
     _recompute(vlm.model, False)
-    model = vlm.model.merge_and_unload() if method == "lora" else vlm.model
+    model, adapter = vlm.model, None
+    if method == "lora":
+        adapter = adapters.take(model)
+        model = model if is_quantized(model) else model.merge_and_unload()
     model.requires_grad_(False)
     model.eval()
-    return replace(vlm, model=model)
+    return replace(vlm, model=model), adapter
 
 
 def learning(vlm: VLM) -> list[tuple[str, torch.nn.Parameter]]:
@@ -98,6 +107,8 @@ def set_training(vlm: VLM, checkpointing: bool | Literal["auto"], optimizer: str
     vlm.model.train()
     tower(vlm.model).eval()
     for module in vlm.model.modules():
+        if rounds_inputs(module):
+            module.eval()
         for name in ("p",) if isinstance(module, torch.nn.Dropout) else ("attention_dropout", "dropout"):
             if isinstance(getattr(module, name, None), float):
                 module.__dict__[name] = 0.0

@@ -139,7 +139,8 @@ def _measure(
 
 
 def _some_weights(model: Any) -> list[torch.nn.Parameter]:
-    """A few matrices of the last layers and of the head, vision tower left out."""
+    """A few matrices of the last layers and of the head, vision tower and quantised ones left out."""
     inside = {id(weight) for weight in modes.tower(model).parameters()}
-    matrices = [weight for weight in model.parameters() if weight.ndim == 2 and id(weight) not in inside]
+    others = [weight for weight in model.parameters() if weight.ndim == 2 and id(weight) not in inside]
+    matrices = [weight for weight in others if weight.is_floating_point()]
     return matrices[-MATRICES::STRIDE]

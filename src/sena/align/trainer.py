@@ -21,6 +21,7 @@ from sena.align.gradient import Preferences, Task
 from sena.align.metrics import StepMetrics
 from sena.align.optimizer import AdamW, Optimizer, clip_scale
 from sena.errors import ModelError, NonFiniteError, SenaError
+from sena.models.adapters import Adapter
 from sena.models.vlm import VLM
 from sena.records import Pair
 
@@ -33,13 +34,15 @@ NO_NUMBER_FOR_RESULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`resumed_at` is the number of steps that a checkpoint already held. `first_dpo` is None when it held any."""
+    """`resumed_at` is the number of steps that a checkpoint already held. `first_dpo` is None when it held any.
+    `adapter` is what adapters learned, with method `lora`."""
 
     steps: int
     pairs: int
     resumed_at: int
     first_dpo: float | None
     seconds: float
+    adapter: Adapter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def train(
     on_step: Callable[[StepMetrics], None] = lambda step: None,
     forward: plain.Forward = plain.log_probabilities,
 ) -> tuple[VLM, Summary]:
-    """Train `vlm`, which must be the round's starting model, and give back the policy (the same weights, changed).
+    """Train `vlm`, which must be the round's starting model, and give back the policy (the same weights, changed;
+    on quantised weights, with its adapters beside them).
 
     `folder` is for checkpoints alone; a complete one in it is gone on from, so `on_step` may see up to
     `save_every` - 1 steps a second time. Call `checkpoint.clear(folder)` once the policy is stored.
@@ -91,8 +95,8 @@ def train(
         on_step(told)
         if optimizer.steps % settings.train.save_every == 0 and optimizer.steps < len(plan):
             checkpoint.save(folder, optimizer, key)
-    summary = Summary(len(plan), len(data.pairs), resumed_at, first, time.perf_counter() - start)
-    return modes.finish(policy, settings.train.method), summary
+    policy, adapter = modes.finish(policy, settings.train.method)
+    return policy, Summary(len(plan), len(data.pairs), resumed_at, first, time.perf_counter() - start, adapter)
 
 
 def make_key(data: Preferences, settings: AlignSettings, seed: int) -> str:

@@ -16,6 +16,7 @@ import torch
 
 from sena.align import modes
 from sena.align.tree import Tree
+from sena.models.quantize import count
 
 TERA = 1e12
 PEAKS = {"B200": 2250, "H200": 989, "H100 PCIe": 756, "H100": 989, "A100": 312, "L40S": 362, "RTX 4090": 165}
@@ -64,11 +65,11 @@ def costs(model: Any) -> Costs:
         for weight in module.parameters(recurse=False)
         if weight.ndim == 2
     ]
-    learning = sum(weight.numel() for weight in matrices if weight.requires_grad)
+    learning = sum(count(weight) for weight in matrices if weight.requires_grad)
     text = model.config.get_text_config()
     heads = text.num_attention_heads
     channels = heads * (getattr(text, "head_dim", None) or text.hidden_size // heads)
-    return Costs(4 * sum(weight.numel() for weight in matrices) + 2 * learning, 12 * text.num_hidden_layers * channels)
+    return Costs(4 * sum(count(weight) for weight in matrices) + 2 * learning, 12 * text.num_hidden_layers * channels)
 
 
 def peak(device: torch.device, dtype: torch.dtype) -> float | None:

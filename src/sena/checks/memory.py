@@ -104,9 +104,9 @@ def empty_model(name: str) -> Any:
     from transformers import AutoModelForImageTextToText
 
     from sena.models.load import load_config
-    from sena.recipes.names import model_folder
+    from sena.recipes.names import model_or_run
 
-    config = load_config(model_folder(name))
+    config = load_config(model_or_run(name))
     with torch.device("meta"):
         return AutoModelForImageTextToText.from_config(config)
 

@@ -27,7 +27,7 @@ def run(recipe: Recipe, sources: Sequence[Source], count: int, reporter: Reporte
     """
     drawn = draw(sources, count, recipe.run.seed, 1, limits=recipe.images.limits)
     pictures = Pictures(drawn.images, {source.name: source for source in sources}, recipe.images.limits)
-    vlm = load(names.model_folder(recipe.model.name), recipe.model.dtype, recipe.model.device)
+    vlm = load(names.model_or_run(recipe.model.name), recipe.model.dtype, recipe.model.device, recipe.model.quantize)
     engine = LocalEngine(vlm, recipe.engine.batch, recipe.engine.cache_gb)
     start = time.monotonic()
     given = recipe.question.given

@@ -15,6 +15,9 @@ class ModelConfig(Config):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of weights and computation; `auto` is float32 on a CPU and bfloat16 on a GPU."""
     device: str = "auto"
-    """`auto` takes the first GPU when there is one, else the CPU."""
+    """`auto` takes the first GPU when there is one, else the CPU; `split` spreads a model that no single GPU holds over
+    all of them, for everything but training."""
+    quantize: Literal["none", "4bit", "8bit"] = "none"
+    """Holds the language model's layers in 4 or 8 bits (`pip install sena[gpu]`); then only adapters can learn."""
     data_template: Literal["same", "llava_v1"] = "same"
     """Template under which answers are made: `same` as in training, or the released code's `llava_v1` (a quirk)."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,40 +15,47 @@ from typing import Any
 import torch
 
 from sena.errors import ModelError
-from sena.models import families, original, unknown
+from sena.models import adapters, families, original, unknown
+from sena.models import quantize as quantizing
 from sena.models import template as templates
+from sena.models.quantize import Quantize
 from sena.models.vlm import VLM
 
 _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-def load(name: str, dtype: str = "auto", device: str = "auto") -> VLM:
-    """A model by hub name or folder, in evaluation mode.
+def load(name: str, dtype: str = "auto", device: str = "auto", quantize: Quantize = "none") -> VLM:
+    """A model by hub name or folder, in evaluation mode. Of an adapter folder: its base with the adapter merged.
 
     Raises ModelError with the mend when there is none, when it reads no pictures, when it has no safetensors, or when
     it is of no known family and a trial fails.
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    place = resolve_device(device)
-    config = _guard(name, load_config, name)
-    if config.model_type not in _vision_types():
-        raise ModelError(
-            f"{name} is a {config.model_type} model, which reads no pictures: give a vision-language model"
-        )
+    if adapters.is_adapter(name):
+        if quantize != "none":
+            raise ModelError(f"{name} is an adapter, which is added to whole weights: set model.quantize to none")
+        vlm = adapters.from_base(name, lambda base: load(base, dtype, device))
+        return adapters.merge(vlm, Path(name).expanduser())
+    place, config = resolve_device(device), load_config(name)
+    precision = resolve_dtype(dtype, place)
+    options: dict[str, Any] = {"device_map": "auto"} if device == "split" else {}
+    if quantize != "none":
+        options = {**quantizing.options(config, quantize, precision, place), **options}
     model = _guard(
         name,
         AutoModelForImageTextToText.from_pretrained,
         name,
-        dtype=resolve_dtype(dtype, place),
+        dtype=precision,
         use_safetensors=True,
         trust_remote_code=False,
+        **options,
     )
     processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
     template = templates.choose(config.model_type, processor)
     templates.settle(processor, template)
-    model.to(place).eval()
-    vlm = VLM(model, processor, template, name)
+    quantizing.settle(model)
+    vlm = VLM((model if options else model.to(place)).eval(), processor, template, name)
     unknown.demand_right(vlm)
     return vlm
 
@@ -59,6 +67,8 @@ def load_without_weights(name: str) -> VLM:
     """
     from transformers import AutoProcessor
 
+    if adapters.is_adapter(name):
+        return replace(adapters.from_base(name, load_without_weights), name=name)
     config = load_config(name)
     processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
     template = templates.choose(config.model_type, processor)
@@ -73,6 +83,8 @@ def load_config(name: str) -> Any:
     """
     from transformers import AutoConfig, PreTrainedConfig
 
+    if adapters.is_adapter(name):
+        return adapters.from_base(name, load_config)
     folder = Path(name).expanduser()
     looks_local = folder.exists() or name.startswith((".", "/", "~"))
     if looks_local and not (folder / "config.json").is_file():
@@ -117,7 +129,12 @@ def save(vlm: VLM, folder: Path) -> None:
 
 
 def resolve_device(device: str) -> torch.device:
-    """`auto` is the first GPU when there is one."""
+    """`auto` is the first GPU when there is one; `split` begins there and goes on over all others."""
+    if device == "split":
+        if torch.cuda.device_count() < 2:
+            seen = torch.cuda.device_count()
+            raise ModelError(f"model.device: split needs several GPUs, and torch sees {seen}: set model.device to auto")
+        return torch.device("cuda:0")
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():

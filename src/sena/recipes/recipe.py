@@ -79,6 +79,15 @@ class Recipe(Config):
             raise ValueError(wrong)
         return self
 
+    @model_validator(mode="after")
+    def _quantized_weights_stay(self) -> Recipe:
+        if self.model.quantize != "none" and self.train.method == "full":
+            raise ValueError(
+                f"model.quantize: {self.model.quantize} holds weights that cannot learn: set train.method to lora, or "
+                "model.quantize to none"
+            )
+        return self
+
     def stages(self) -> StagesConfig:
         """The data half's settings in one piece."""
         return StagesConfig(**{name: getattr(self, name) for name in StagesConfig.model_fields})

@@ -66,7 +66,7 @@ class Job:
         if self._held is None or self._held[0] != name:
             self.release_model()
             model = self.recipe.model
-            self._held = (name, load(name, model.dtype, model.device))
+            self._held = (name, load(name, model.dtype, model.device, model.quantize))
         return self._held[1]
 
     def engine(self, vlm: VLM) -> LocalEngine:
@@ -133,7 +133,7 @@ class Job:
 @contextmanager
 def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[Job]:
     """Create the run folder or reopen it. Raises RunFolderError naming the keys in which the recipe has changed."""
-    reporter = reporter or Reporter()
+    reporter, recipe = reporter or Reporter(), _pinned(recipe)
     trackers.demand(recipe.run.trackers)
     if (out / "manifest.json").is_file():
         run = open_run(out)
@@ -170,6 +170,14 @@ def _demand_usable(recipe: Recipe) -> None:
     for source in names.sources(recipe.images, recipe.question.given):
         source.list()
     names.benchmarks(recipe.eval)
+
+
+def _pinned(recipe: Recipe) -> Recipe:
+    """With a run for its model, the recipe names that run's model of today, since that run may go on."""
+    if recipe.model.name == "mini":
+        return recipe
+    model = recipe.model.model_copy(update={"name": names.model_or_run(recipe.model.name)})
+    return recipe.model_copy(update={"model": model})
 
 
 def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from sena.align.reference import Reference
 from sena.align.selftest import choose_forward
 from sena.align.trainer import Summary, train
 from sena.engines.base import OpenImage
-from sena.models.load import save
+from sena.models import adapters
+from sena.models.load import load, save
+from sena.models.quantize import is_quantized
 from sena.models.vlm import VLM
 from sena.recipes import names
 from sena.records import Image, Pair
@@ -80,8 +83,15 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
 
 
 def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: int) -> None:
-    """Model, then summary, then the checkpoints may go: whatever a kill leaves, the run goes on from it."""
+    """Adapter, model, then summary, then the checkpoints may go: whatever a kill leaves, the run goes on from it."""
     card = model_card(job.recipe, folder.number, len(tables.read(folder.images, Image)), pairs)
+    adapter = summary.adapter
+    if adapter is not None:
+        base = _base(job, folder)
+        files.make_folder(folder.adapter, lambda place: adapters.save(adapter, place, base))
+    if is_quantized(policy.model):  # the whole weights take the adapter in, and the next round quantises the sum
+        whole = load(job.model_of(job.start_of(folder.number)), job.plan["dtype"], "cpu")
+        policy = adapters.merge(whole, folder.adapter)
 
     def fill(place: Path) -> None:
         save(policy, place)
@@ -90,6 +100,15 @@ def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: 
     files.make_folder(folder.model, fill)
     files.write_json(folder.training, {"steps": summary.steps, "pairs": summary.pairs})
     checkpoint.clear(folder.checkpoints)
+
+
+def _base(job: Job, folder: RoundFolder) -> str:
+    """The model that the round started from: of an earlier round as seen from the adapter, so that the run may move."""
+    start = job.start_of(folder.number)
+    name = job.model_of(start)
+    if start:
+        return os.path.relpath(name, folder.adapter)
+    return str(Path(name).expanduser().resolve()) if Path(name).expanduser().is_dir() else name
 
 
 def _first(summary: Summary, wanted: float | None) -> str:

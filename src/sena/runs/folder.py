@@ -61,6 +61,11 @@ class RoundFolder:
         return self.path / "model"
 
     @property
+    def adapter(self) -> Path:
+        """What LoRA learned in this round, in PEFT's layout; `model` holds it merged."""
+        return self.path / "adapter"
+
+    @property
     def evidence(self) -> Path:
         return self.path / "evidence.json"
 
