@@ -64,10 +64,12 @@ def evaluate(
         print(json.dumps(found, indent=2))
         return
     console = Console(highlight=False)
-    for name, figures in found.items():
+    for name, figures in found.items():  # a table each, and below it what has to be known to read it
         if figures["metrics"]:
             changes = {"to_base": figures["to_other"]} if "to_other" in figures else {}
-            console.print(table(name, {"metrics": figures["metrics"], **changes}, against or "base"))
+            console.print(table(name, {"metrics": figures["metrics"], **changes}, "the other"))
+        if "to_other" in figures:
+            console.print(f"the other: {against}", markup=False, soft_wrap=True)
         for what, note in figures["notes"].items():
             console.print(f"{what}: {note}", markup=False, soft_wrap=True)
         if "submission" in figures:

@@ -39,7 +39,9 @@ def plain(vocabulary: Collection[str]) -> Matcher:
     def nouns(text: str) -> list[str]:
         return [found for word in words_of(text) if (found := known(word, vocabulary)) is not None]
 
-    return Matcher("approximate: by words alone, spaCy is not installed", nouns, lambda a, b: float(a == b))
+    return Matcher(
+        "approximate: by words alone, there is no spaCy pipeline with word vectors", nouns, lambda a, b: float(a == b)
+    )
 
 
 def spacy_matcher(
