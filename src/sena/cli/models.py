@@ -21,8 +21,9 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     console = Console(highlight=False)
     console.print(_table())
     print(
-        "tree: what the answers of an image share goes through the model once.\n"
-        "plain: every answer has a row of its own.\n"
+        "trains: in a tree, what an image's answers share goes through the model once;\n"
+        "in plain rows, every answer goes by itself. reads: one reading of a picture is\n"
+        "shared by all prompts on it, or each prompt reads it anew (plain).\n"
         "Whether a loaded model keeps to this is tried at the start of a run, and told.\n"
         "No family was measured here with trained weights. Any other vision-language\n"
         "model is tried by general means."
@@ -36,8 +37,9 @@ def _table() -> object:
     from sena.models.families import FAMILIES
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("family", "trains", "why", "needs", "tested"):
-        table.add_column(name, no_wrap=name in ("family", "trains"))
+    for name in ("family", "trains", "why", "reads", "needs", "tested"):
+        table.add_column(name, no_wrap=name in ("family", "trains", "reads", "needs"))
     for family in FAMILIES:
-        table.add_row(family.name, family.trains, family.why, ", ".join(family.needs) or "-", family.tested or "-")
+        needs, tested = ", ".join(family.needs) or "-", family.tested or "-"
+        table.add_row(family.name, family.trains, family.why, family.reads, needs, tested)
     return table
