@@ -16,6 +16,7 @@ _PUBLIC = {
     "pairs": "sena.rounds.evolve",
     "train": "sena.rounds.train",
     "export": "sena.rounds.export",
+    "export_model": "sena.rounds.export_model",
     "convert": "sena.models.convert",
     "load": "sena.serve.speaker",
     "ask": "sena.serve.speaker",
@@ -26,8 +27,11 @@ _PUBLIC = {
     "push": "sena.rounds.push",
     "evaluate": "sena.rounds.measure",
     "report": "sena.rounds.retell",
+    "show": "sena.report.show",
+    "env": "sena.runs.environment",
     "check": "sena.checks",
     "sweep": "sena.sweeps",
+    "ablate": "sena.ablate",
     "load_recipe": "sena.recipes.recipe",
 }
 __all__ = ["__version__", *_PUBLIC]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -80,19 +80,10 @@ def report(run: Run) -> None:
 
 def env() -> None:
     """What sena runs on: versions, device, threads, memory."""
-    import os
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    import torch
-
     import sena
 
-    print(f"sena {sena.__version__}, Python {platform.python_version()} on {platform.platform()}")
-    for name in ("torch", "transformers", "peft", "tokenizers", "pyarrow", "accelerate", "trl", "vllm", "ray"):
-        try:
-            print(f"  {name} {version(name)}")
-        except PackageNotFoundError:
-            print(f"  {name} is not installed")
-    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    print(f"GPUs: {', '.join(gpus) or 'none'}; CPU threads: {torch.get_num_threads()} of {os.cpu_count()}")
+    found = sena.env()
+    print(f"sena {found['sena']}, Python {found['python']} on {found['system']}")
+    for name, version in found["packages"].items():
+        print(f"  {name} {version or 'is not installed'}")
+    print(f"GPUs: {', '.join(found['gpus']) or 'none'}; CPU threads: {found['threads']} of {found['cores']}")

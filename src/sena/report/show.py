@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -10,13 +11,18 @@ from rich.text import Text
 from sena.report.read import Figure, RoundData, measured, read_rounds
 from sena.report.story import story
 from sena.report.words import in_order, interval, metric, number, verdict
-from sena.runs.folder import RunFolder
+from sena.runs.folder import RunFolder, open_run
 from sena.text import printable
 
-__all__ = ["story", "summary", "tables"]
+__all__ = ["show", "story", "summary", "tables"]
 
 COUNTS = {"images": "images", "questions": "questions settled", "answers": "rows with all answers", "pairs": "pairs"}
 STYLES = {"better": "green", "worse": "red", "changed": "yellow"}
+
+
+def show(run: str | Path) -> dict[str, Any]:
+    """What a run did, as `sena show --json` prints it (see `summary`)."""
+    return summary(open_run(Path(run).expanduser()))
 
 
 def summary(run: RunFolder) -> dict[str, Any]:
