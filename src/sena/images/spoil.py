@@ -1,8 +1,8 @@
 """Ways to spoil that need to know where in the picture a value stands.
 
 Each is a function of a normalised picture [3, H, W] in float64, a strength in the kind's own unit (`kinds.py`) and the
-seed's draws, and gives a new picture of the same shape. What is done along rows and columns alike is two small
-matrices. Shapes: H rows, W columns, S either of them.
+seed's draws, and gives a new picture of the same shape. What is done along rows and columns alike is done to one and
+then the other. Shapes: H rows, W columns, S either of them.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ def blur(picture: Tensor, strength: float, draws: Draws) -> Tensor:
 
 def low_resolution(picture: Tensor, strength: float, draws: Draws) -> Tensor:
     """Averaged to `strength` times fewer pixels a side, at least one, and drawn large again between their centres."""
-    coarse = [max(1, round(side / strength)) for side in picture.shape[1:]]
-    rows, columns = (
-        _window(side, few, 0, few) @ _averages(side, few) for side, few in zip(picture.shape[1:], coarse, strict=True)
-    )
-    return _along(picture, rows, columns)
+    height, width = picture.shape[1:]
+    rows, columns = (max(1, round(side / strength)) for side in (height, width))
+    coarse = _along(picture, _averages(height, rows), _averages(width, columns))
+    return _drawn(_drawn(coarse, 1, height, 0, rows), 2, width, 0, columns)
 
 
 def crop(picture: Tensor, strength: float, draws: Draws) -> Tensor:
     """A window of the picture's own proportions, anywhere in it, drawn large to the full size."""
     left = math.sqrt(1 - strength)
-    rows, columns = (_window(side, side, draws.between(0, 1 - left) * side, left * side) for side in picture.shape[1:])
-    return _along(picture, rows, columns)
+    for axis in (1, 2):
+        side = picture.shape[axis]
+        picture = _drawn(picture, axis, side, draws.between(0, 1 - left) * side, left * side)
+    return picture
 
 
 def flip(picture: Tensor, strength: float, draws: Draws) -> Tensor:
@@ -69,7 +70,7 @@ def mask(picture: Tensor, strength: float, draws: Draws) -> Tensor:
 
 
 def _along(picture: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
-    """Each column of the picture through `rows` [H, H], each row through `columns` [W, W]."""
+    """Each column of the picture through `rows` [new H, H], each row through `columns` [new W, W]."""
     return torch.from_numpy(rows) @ picture @ torch.from_numpy(columns).T
 
 
@@ -93,11 +94,11 @@ def _averages(side: int, few: int) -> np.ndarray:
     return np.clip(np.minimum(end, pixels + 1) - np.maximum(start, pixels), 0, None) * few / side
 
 
-def _window(side: int, given: int, start: float, length: float) -> np.ndarray:
-    """[S, given]: the stretch [start, start + length) of `given` pixels drawn out to `side`, linear between centres."""
-    at = (start + (np.arange(side) + 0.5) * length / side - 0.5).clip(0, given - 1)
-    lower = np.floor(at).astype(int)
-    matrix = np.zeros((side, given))
-    matrix[np.arange(side), lower] = 1 - (at - lower)
-    matrix[np.arange(side), (lower + 1).clip(max=given - 1)] += at - lower
-    return matrix
+def _drawn(picture: Tensor, axis: int, side: int, start: float, length: float) -> Tensor:
+    """The stretch [start, start + length) of an axis drawn out to `side` pixels, linear between centres."""
+    last = picture.shape[axis] - 1
+    at = (start + (torch.arange(side, dtype=torch.float64) + 0.5) * length / side - 0.5).clamp(0, last)
+    lower = at.floor().long()
+    share = (at - lower).view([-1 if place == axis else 1 for place in range(3)])
+    before, after = picture.index_select(axis, lower), picture.index_select(axis, (lower + 1).clamp(max=last))
+    return before * (1 - share) + after * share
