@@ -281,6 +281,7 @@ def measure(bench: Bench, extent: Extent, means: Sequence[float]) -> dict[str, A
         "weights": {"timed": weights, "schedule": count.weights(wanted)},
         "costs": [{**asdict(each), "projected": each.projected} for each in costs],
         "tokens": {"generated": generate.LENGTHS, "prompt_chosen_rejected": LENGTHS},
+        "window": extent.images,
         "batch": extent.batch,
         "dtype": str(bench.vlm.dtype).removeprefix("torch."),
         "clock": passes.told(),
@@ -292,7 +293,8 @@ def measure(bench: Bench, extent: Extent, means: Sequence[float]) -> dict[str, A
 def show(found: dict[str, Any]) -> None:
     timed, wanted = (found["weights"][name] / 1e6 for name in ("timed", "schedule"))
     print(", ".join(f"{name} {value}" for name, value in found["machine"].items()), end="")
-    print(f"; {found['threads']} threads, {found['dtype']}, {found['clock']} seconds, batches of {found['batch']}")
+    print(f"; {found['threads']} threads, {found['dtype']}, {found['clock']} seconds")
+    print(f"windows of {found['window']} images, at most {found['batch']} answers at once")
     print("tokens generated: " + ", ".join(f"{name} {length}" for name, length in found["tokens"]["generated"].items()))
     trained = found["tokens"]["prompt_chosen_rejected"]
     print("trained on (prompt, chosen, rejected): " + ", ".join(f"{name} {each}" for name, each in trained.items()))
