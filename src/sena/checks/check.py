@@ -71,9 +71,11 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
 def _spoil(recipe: Recipe) -> None:
     """Refuse a corruption that cannot act on what this model takes."""
     from sena.engines.looks import demand
+    from sena.models.bound import bound
     from sena.models.load import load_without_weights
 
     vlm = load_without_weights(names.model_folder(recipe.model.name))
+    bound(vlm.processor, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
 
 

@@ -11,7 +11,7 @@ from sena.images.pictures import Pictures
 from sena.images.questions import by_picture, questions_about
 from sena.images.sample import draw
 from sena.images.sources import Source
-from sena.models.load import load
+from sena.models.load import load_under
 from sena.progress import Reporter
 from sena.recipes import names
 from sena.recipes.recipe import Recipe
@@ -27,7 +27,7 @@ def run(recipe: Recipe, sources: Sequence[Source], count: int, reporter: Reporte
     """
     drawn = draw(sources, count, recipe.run.seed, 1, limits=recipe.images.limits)
     pictures = Pictures(drawn.images, {source.name: source for source in sources}, recipe.images.limits)
-    vlm = load(names.model_or_run(recipe.model.name), recipe.model.dtype, recipe.model.device, recipe.model.quantize)
+    vlm = load_under(recipe.model, names.model_or_run(recipe.model.name))
     engine = LocalEngine(vlm, recipe.engine.batch, recipe.engine.cache_gb)
     start = time.monotonic()
     given = recipe.question.given

@@ -18,6 +18,8 @@ from sena.errors import ModelError
 from sena.models import adapters, families, original, unknown
 from sena.models import quantize as quantizing
 from sena.models import template as templates
+from sena.models.bound import bound
+from sena.models.config import ModelConfig
 from sena.models.quantize import Quantize
 from sena.models.vlm import VLM
 
@@ -57,6 +59,13 @@ def load(name: str, dtype: str = "auto", device: str = "auto", quantize: Quantiz
     quantizing.settle(model)
     vlm = VLM((model if options else model.to(place)).eval(), processor, template, name)
     unknown.demand_right(vlm)
+    return vlm
+
+
+def load_under(settings: ModelConfig, name: str) -> VLM:
+    """The model `name` with precision, device, quantisation and bound on pictures as a recipe has them."""
+    vlm = load(name, settings.dtype, settings.device, settings.quantize)
+    bound(vlm.processor, settings.picture_tokens)
     return vlm
 
 

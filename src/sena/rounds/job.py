@@ -22,7 +22,8 @@ from sena.errors import RunFolderError
 from sena.images.pictures import Pictures
 from sena.images.sources import Source
 from sena.models import families
-from sena.models.load import load, load_config, load_without_weights, resolve_device, resolve_dtype
+from sena.models.bound import bound
+from sena.models.load import load_config, load_under, load_without_weights, resolve_device, resolve_dtype
 from sena.models.vlm import VLM
 from sena.progress import Reporter, Task
 from sena.recipes import load as recipes
@@ -65,8 +66,7 @@ class Job:
         name = self.model_of(number)
         if self._held is None or self._held[0] != name:
             self.release_model()
-            model = self.recipe.model
-            self._held = (name, load(name, model.dtype, model.device, model.quantize))
+            self._held = (name, load_under(self.recipe.model, name))
         return self._held[1]
 
     def engine(self, vlm: VLM) -> LocalEngine:
@@ -166,6 +166,7 @@ def _demand_usable(recipe: Recipe) -> None:
     Raises SenaError when there is no such model, or no pictures, or a corruption that this model's input forbids.
     """
     vlm = load_without_weights(names.model_folder(recipe.model.name))
+    bound(vlm.processor, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
     for source in names.sources(recipe.images, recipe.question.given):
         source.list()

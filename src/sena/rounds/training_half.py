@@ -16,6 +16,7 @@ from sena.align.selftest import choose_forward
 from sena.align.trainer import Summary, train
 from sena.engines.base import OpenImage
 from sena.models import adapters
+from sena.models.bound import bound
 from sena.models.load import load, save
 from sena.models.quantize import is_quantized
 from sena.models.vlm import VLM
@@ -91,6 +92,7 @@ def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: 
         files.make_folder(folder.adapter, lambda place: adapters.save(adapter, place, base))
     if is_quantized(policy.model):  # the whole weights take the adapter in, and the next round quantises the sum
         whole = load(job.model_of(job.start_of(folder.number)), job.plan["dtype"], "cpu")
+        bound(whole.processor, job.recipe.model.picture_tokens)
         policy = adapters.merge(whole, folder.adapter)
 
     def fill(place: Path) -> None:

@@ -17,7 +17,7 @@ from sena.engines.looks import demand
 from sena.errors import SenaError
 from sena.images.pictures import Pictures
 from sena.images.questions import by_picture, questions_about
-from sena.models.load import load, load_without_weights
+from sena.models.load import load_under, load_without_weights
 from sena.models.template import for_data
 from sena.progress import Reporter, Task
 from sena.recipes import names
@@ -72,9 +72,7 @@ def _ask(folder: SweepFolder, recipe: Recipe, tried: Sequence[Cell], reporter: R
 
     @cache
     def engine() -> LocalEngine:
-        vlm = load(
-            names.model_or_run(recipe.model.name), recipe.model.dtype, recipe.model.device, recipe.model.quantize
-        )
+        vlm = load_under(recipe.model, names.model_or_run(recipe.model.name))
         template = for_data(recipe.model.data_template, vlm.template, vlm.processor)
         return LocalEngine(vlm.with_template(template), recipe.engine.batch, recipe.engine.cache_gb)
 

@@ -1,0 +1,56 @@
+"""`model.picture_tokens` on the families that can keep it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sena.errors import ModelError
+from sena.models import encode
+from sena.models.bound import bound
+from sena.models.load import load, save
+from sena.models.vlm import VLM
+from tests.families.tiny import TINY
+
+SIZES = [(640, 480), (480, 640), (300, 200), (30, 30)]
+
+
+def tiny(name: str, folder: Path) -> VLM:
+    made = TINY[name]()
+    made.model.save_pretrained(folder)
+    made.processor.save_pretrained(folder)
+    return load(str(folder), "float32", "cpu")
+
+
+def count(vlm: VLM, size: tuple[int, int]) -> int:
+    pixels = encode.process(vlm, Image.linear_gradient("L").resize(size).convert("RGB"))
+    return encode.prompt_ids(vlm, "Hi", pixels).count(vlm.image_id)
+
+
+@pytest.mark.parametrize(("name", "most"), [("Qwen2-VL", 4), ("Qwen2.5-VL", 4), ("Qwen3-VL", 5), ("InternVL3", 12)])
+def test_no_picture_takes_more(name: str, most: int, tmp_path: Path) -> None:
+    """InternVL3's tiles have 4 tokens here: 12 are two tiles and their thumbnail. What is saved keeps to it."""
+    vlm = tiny(name, tmp_path / "base")
+    before = [count(vlm, size) for size in SIZES]
+    bound(vlm.processor, most)
+    after = [count(vlm, size) for size in SIZES]
+    assert max(before) > most >= max(after) >= most / 2
+    save(vlm, tmp_path / "bound")
+    assert [count(load(str(tmp_path / "bound"), "float32", "cpu"), size) for size in SIZES] == after
+
+
+def test_a_wide_bound_changes_nothing(tmp_path: Path) -> None:
+    vlm = tiny("Qwen3-VL", tmp_path)
+    before = vlm.processor.image_processor.to_dict()
+    for most in (None, 100_000):
+        bound(vlm.processor, most)
+        assert vlm.processor.image_processor.to_dict() == before
+
+
+def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"every picture the same number .* leave model.picture_tokens out"):
+        bound(tiny("LLaVA-1.5", tmp_path / "llava").processor, 10)
+    with pytest.raises(ModelError, match="at least 4 tokens"):
+        bound(tiny("InternVL3", tmp_path / "internvl").processor, 3)
