@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from sena.errors import ModelError
@@ -12,6 +13,8 @@ from sena.models import encode
 from sena.models.bound import bound
 from sena.models.load import load, save
 from sena.models.vlm import VLM
+from sena.runs.folder import RunFolder
+from tests.families.test_families import RECIPE, evolve, write_pictures
 from tests.families.tiny import TINY
 
 SIZES = [(640, 480), (480, 640), (300, 200), (30, 30)]
@@ -54,3 +57,15 @@ def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
         bound(tiny("LLaVA-1.5", tmp_path / "llava").processor, 10)
     with pytest.raises(ModelError, match="at least 4 tokens"):
         bound(tiny("InternVL3", tmp_path / "internvl").processor, 3)
+
+
+@pytest.mark.slow
+def test_a_run_keeps_it_and_leaves_it_to_its_models(tmp_path: Path) -> None:
+    made = TINY["Qwen2.5-VL"]()
+    made.model.save_pretrained(tmp_path / "base")
+    made.processor.save_pretrained(tmp_path / "base")
+    write_pictures(tmp_path / "photos")
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**RECIPE, "model": {"picture_tokens": 4}}))
+    evolve(tmp_path, tmp_path / "base", "run")
+    vlm = load(str(RunFolder(tmp_path / "run").round(1).model), "float32", "cpu")
+    assert [count(vlm, size) for size in SIZES[:2]] == [2, 2]  # a bound of 4 lets two tokens stand side by side
