@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image as PIL
 from rich.console import Console
+from skimage import data
 
 from sena.cli.main import run_program
 from sena.images.kinds import KINDS, fault
@@ -67,7 +69,7 @@ def test_without_the_picture_its_text_is_less_likely(out: Path) -> None:
 
 def test_a_second_call_goes_on(out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What was asked is not asked again: a cell that is lost is made anew, to the byte, and all that is there is told;
-    with nothing missing no model is loaded at all."""
+    with nothing missing no model is asked at all."""
     lost = out / "parts" / "00001" / "mask-0.5.parquet"
     others = {path: path.stat().st_mtime_ns for path in (out / "parts").rglob("*.parquet") if path != lost}
     before = lost.read_bytes()
@@ -77,10 +79,38 @@ def test_a_second_call_goes_on(out: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert (out / "sweep.json").read_bytes() == told
     assert lost.read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in others} == others
-    monkeypatch.setattr(sys.modules["sena.sweeps.sweep"], "load", lambda *args: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(
+        sys.modules["sena.sweeps.sweep"], "LocalEngine", lambda *args: pytest.fail("the model was asked")
+    )
     capsys.readouterr()
     assert call(out, "--kinds", "mask,none,no_image,other_image", "--json") == 0
     assert json.loads(capsys.readouterr().out) == json.loads((out / "sweep.json").read_text())
+
+
+def test_a_picture_that_has_gone_is_left_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Four photographs, one of which is deleted before a second call tries a further kind."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("astronaut", "chelsea", "coffee", "rocket"):
+        PIL.fromarray(getattr(data, name)()).resize((64, 64)).save(photos / f"{name}.png")
+    arguments = [
+        "sweep",
+        "demo",
+        "--model",
+        "mini",
+        "--images",
+        str(photos),
+        "--limit",
+        "4",
+        "--out",
+        str(tmp_path / "made"),
+    ]
+    arguments += ["--set", "check.enabled=false", "--set", "engine.threads=1", "--kinds"]
+    assert run_program([*arguments, "none"]) == 0
+    (photos / "coffee.png").unlink()
+    assert run_program([*arguments, "flip"]) == 0
+    assert "flip-1: 2 texts left out, their picture cannot be read" in capsys.readouterr().err
+    assert {len(cell(tmp_path / "made", name)) for name in ("flip-1", "flip-2")} == {6}
 
 
 def test_another_sweep_does_not_go_into_its_folder(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

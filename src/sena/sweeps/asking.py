@@ -87,14 +87,14 @@ def ask_clean(
 def ask_spoiled(
     clean: Sequence[Clean], cell: Cell, engine: Engine, open_image: OpenImage, config: StagesConfig, context: Context
 ) -> list[Spoiled]:
-    """The same prompts on spoiled pictures, greedily, so that what differs is the picture's doing. A row whose other
-    image cannot be read is left out. The draws are those of a run with the same seed."""
+    """The same prompts on spoiled pictures, greedily, so that what differs is the picture's doing. What would show a
+    picture that can no longer be read is left out. The draws are those of a run with the same seed."""
     asked: list[tuple[Clean, Request]] = []
     for each in clean:
         seed = derive(context.run_seed, context.round, each.image_id, "corruption")
         spoiled = Corruption(cell.kind, cell.strength, seed)
         image = shown(each.image_id, spoiled, context.images)
-        if image in (None, each.image_id) or _can_be_read(image, open_image):
+        if image is None or _can_be_read(image, open_image):
             limit = (config.describe if each.kind == "description" else config.answer).max_new_tokens
             asked.append((each, Request(each.id, each.prompt, image, limit, spoiled)))
     replies = engine.generate([request for _, request in asked], open_image)
@@ -130,9 +130,9 @@ def _clean(request: Request, total: float, tokens: int) -> Clean:
     return Clean(request.id, request.image or "", kind, request.prompt, request.answer or "", total, tokens)
 
 
-def _can_be_read(image: str | None, open_image: OpenImage) -> bool:
+def _can_be_read(image: str, open_image: OpenImage) -> bool:
     try:
-        open_image(image or "")
+        open_image(image)
     except ImageError:
         return False
     return True

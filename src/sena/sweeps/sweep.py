@@ -116,7 +116,7 @@ def _ask_window(
 def _spoiling(folder: SweepFolder, cell: Cell, parts: int, clean: Sequence[Clean], reporter: Reporter) -> Spoiling:
     spoiled = [each for number in range(parts) for each in tables.read(folder.part(number, cell.name), Spoiled)]
     if len(spoiled) < len(clean):
-        reporter.say(f"  {cell.name}: {len(clean) - len(spoiled)} answers left out, their other image cannot be read")
+        reporter.say(f"  {cell.name}: {len(clean) - len(spoiled)} texts left out, their picture cannot be read")
     return spoiling(clean, spoiled, cell)
 
 
