@@ -37,7 +37,9 @@ def test_light_modules_load_no_torch(name: str) -> None:
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["recipes", "ls"], ["show", "--help"], ["evolve", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["recipes", "ls"], ["bench", "ls"], ["show", "--help"], ["evolve", "--help"]]
+)
 def test_light_verbs_load_no_torch(arguments: list[str]) -> None:
     code = f"""
 import sys

@@ -87,6 +87,9 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     path = make.table(tmp_path / "mmbench/a.tsv", [{"index": 1, "question": "?", "image": RED}])
     with pytest.raises(SenaError, match="row 1, lacks A, B"):
         mmbench.load(tmp_path)
+    make.table(path, [{**ROW, "B": ""}])
+    with pytest.raises(SenaError, match="question 7 has fewer than two choices"):
+        mmbench.load(tmp_path)
     make.table(path, [{**ROW, "image": "99"}])
     with pytest.raises(SenaError, match="row 1, has no picture"):
         mmbench.load(tmp_path)

@@ -36,7 +36,7 @@ def test_numbers_come_with_intervals_notes_and_raw_answers(
     f1 = told["pope"]["metrics"]["f1"]
     assert f1["low"] <= f1["value"] <= f1["high"]
     assert f1["n"] == 12
-    assert told["pope"]["notes"] == {"pictures asked about": "2"}
+    assert told["pope"]["notes"] == {"asked about": "2 of 2 pictures"}
     rows = [json.loads(line) for line in (out / "pope.jsonl").read_text().splitlines()]
     assert [answer["id"] for answer in rows[0]["answers"]][:2] == ["random/1", "random/2"]
     assert json.loads((out / "results.json").read_text())["benchmarks"] == told

@@ -28,6 +28,7 @@ ABOUT = About(
     metric="pair_accuracy: questions right on all figures that they are asked about; figure_accuracy: figures with all "
     "questions right; accuracy: questions right; easy and hard: pairs among original and among altered figures. By "
     "rule (first word yes or no), where the authors let GPT-4 judge",
+    unit="sets",
 )
 COLUMNS = (
     *("category", "subcategory", "visual_input", "set_id"),

@@ -62,7 +62,7 @@ def _load(root: Path, about: About, suffix: str) -> Suite:
     rows = reading.checked(_rows(path, pictures), ("index", "question", "image", "A", "B"), path)
     turned = any(int(row["index"]) >= TURN for row in rows)
     questions = [each for row in rows for each in _questions(row, suffix, turned)]
-    hidden = "answer" not in rows[0]
+    hidden = all(row.get("answer", "").strip().lower() in EMPTY for row in rows)
 
     def open_image(name: str) -> Image.Image:
         return reading.decoded(_bytes(pictures[name], path), f"picture {name} of {path}")
@@ -112,11 +112,13 @@ def _questions(row: dict[str, str], suffix: str, turned: bool) -> list[Question]
         if row.get(letter, "").strip().lower() in EMPTY:
             break
         choices.append(row[letter])
+    if len(choices) < 2:
+        raise SenaError(f"MMBench's question {row['index']} has fewer than two choices: fetch the table again")
     hint = row.get("hint", "")
     text = row["question"] if hint.strip().lower() in EMPTY else f"{hint}\n{row['question']}"
     index, answer = int(row["index"]), row.get("answer", "").strip()
     made = []
-    for turn in range(1 if turned else max(1, len(choices))):
+    for turn in range(1 if turned else len(choices)):
         shown = choices[turn:] + choices[:turn]
         right = LETTERS[(LETTERS.index(answer) - turn) % len(choices)] if answer in tuple(LETTERS) else answer
         truth = {"index": index + turn * TURN, "choices": shown, "answer": right, "question": row["question"]}

@@ -35,6 +35,7 @@ class About:
     prompt: str
     metric: str
     judged: bool = False
+    unit: str = "pictures"  # what an item is
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,8 @@ def _figures(benchmark: Benchmark, records: list[Any], others: list[Any] | None,
     if others is not None:
         figures["to_other"] = benchmark.compare(others, records)
     if isinstance(benchmark, Suite):
-        figures["notes"] = {**benchmark.notes, "pictures asked about": str(len(records))}
+        asked = f"{len(records)} of {len(benchmark.everything)} {benchmark.about.unit}"
+        figures["notes"] = {**benchmark.notes, "asked about": asked}
         if benchmark.judge_prompt and asking.judge:
             figures["notes"]["judge"] = f"{asking.judge.model} at {asking.judge.url}"
     return figures
