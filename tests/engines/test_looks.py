@@ -38,6 +38,18 @@ def test_a_look_is_the_processed_picture_spoiled(tiny: VLM, kind: str) -> None:
     assert torch.equal(look.tensors["pixel_values"], wanted)
 
 
+def test_a_processor_that_does_not_normalise_gives_colours_as_they_are(tmp_path: Path) -> None:
+    vlm = load_without_weights(str(tiny_llava(tmp_path)))
+    vlm.processor.image_processor.do_normalize = False
+    look = Looks().at(vlm, Request("r", "What?", "a", corruption=Corruption("colour_jitter", 1, 3)), open_image)
+    clean = encode.process(vlm, open_image("a")).tensors["pixel_values"]
+    assert look is not None
+    assert torch.equal(
+        look.tensors["pixel_values"], corrupt(clean, Corruption("colour_jitter", 1, 3), Colours((0, 0, 0), (1, 1, 1)))
+    )
+    assert 0 <= look.tensors["pixel_values"].min() < look.tensors["pixel_values"].max() <= 1
+
+
 def test_no_image_is_asked_as_text_alone(tiny: VLM) -> None:
     engine = LocalEngine(tiny, batch=4)
     spoiled = Corruption("no_image", 0, 3)

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sena import files
 from sena.data.run_stage import Dropped
 from sena.engines.base import window
@@ -72,6 +74,7 @@ def _ask(folder: SweepFolder, recipe: Recipe, tried: Sequence[Cell], reporter: R
 
     @cache
     def engine() -> LocalEngine:
+        torch.set_num_threads(recipe.engine.threads or torch.get_num_threads())
         vlm = load_under(recipe.model, names.model_or_run(recipe.model.name))
         template = for_data(recipe.model.data_template, vlm.template, vlm.processor)
         return LocalEngine(vlm.with_template(template), recipe.engine.batch, recipe.engine.cache_gb)
