@@ -6,6 +6,10 @@ Shapes: N images, S resamples.
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Sequence
+
 import numpy as np
 
 RESAMPLES = 1000
@@ -38,6 +42,20 @@ def difference(old: tuple[np.ndarray, np.ndarray], new: tuple[np.ndarray, np.nda
     """`new` minus `old`, both (top, bottom) over the same images: paired, since both meet the same resamples."""
     resampled = ratio(draws @ new[0], draws @ new[1]) - ratio(draws @ old[0], draws @ old[1])
     return figure(_whole(*new) - _whole(*old), resampled, len(old[0]))
+
+
+T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
+"""Student's t, two-sided 95 %, for 1 to 15 degrees of freedom; beyond that 1.96 + 2.5 / degrees is within 0.01."""
+
+
+def over_runs(values: Sequence[float]) -> Figure:
+    """Mean over runs with Student's 95 % interval; of one run alone the interval is the value."""
+    mean, freedom = statistics.fmean(values), len(values) - 1
+    if freedom < 1:
+        return {"value": mean, "low": mean, "high": mean, "n": 1.0}
+    t = T_95[freedom - 1] if freedom <= len(T_95) else 1.96 + 2.5 / freedom
+    half = t * statistics.stdev(values) / math.sqrt(len(values))
+    return {"value": mean, "low": mean - half, "high": mean + half, "n": float(len(values))}
 
 
 def _whole(top: np.ndarray, bottom: np.ndarray) -> float:

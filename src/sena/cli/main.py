@@ -8,7 +8,7 @@ import traceback
 import click
 import typer
 
-from sena.cli import bench, convert, look, models, pairs_io, run, sweeping, talk
+from sena.cli import ablation, bench, convert, look, models, pairs_io, run, sweeping, talk
 from sena.errors import SenaError
 
 INTERRUPTED = 130
@@ -26,6 +26,7 @@ app.command("pairs")(run.pairs)
 app.command("train")(pairs_io.train)
 app.command("check")(run.check)
 app.command("sweep")(sweeping.sweep)
+app.command("ablate")(ablation.ablate)
 app.add_typer(look.recipes, name="recipes")
 app.command("show")(look.show)
 app.command("report")(look.report)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from sena.mini import world
+import numpy as np
+
+from sena.mini import language, world
 
 _NAME = re.compile(r"([a-z]+)/(\d{6})(?:\.png)?")
 
@@ -54,6 +56,14 @@ class MiniSource:
 
     def list(self) -> Sequence[str]:
         return Names(self.pool, self.count)
+
+    def questions(self, paths: Collection[str]) -> Iterator[tuple[str, str]]:
+        """What people ask in this world: everything short that a picture answers, in an order drawn by its number."""
+        for path in sorted(paths):
+            scene = world.make_scene(*parse_name(path))
+            asked = language.short_questions(scene)
+            order = np.random.RandomState([world.POOLS[scene.pool], scene.index, 5]).permutation(len(asked))
+            yield from ((path, asked[place].text) for place in order)
 
     def read(self, path: str) -> bytes:
         pool, index = parse_name(path)
