@@ -6,7 +6,6 @@ Legend: B rows, T tokens, X axes (time, height, width).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -19,12 +18,12 @@ def kinds(vlm: VLM, ids: torch.Tensor) -> dict[str, torch.Tensor]:
 
     Qwen2.5-VL takes its absence for a text without pictures, and gives wrong positions without a word.
     """
-    return {"mm_token_type_ids": (ids == vlm.image_id).int()} if _owner(vlm.model) is not None else {}
+    return {"mm_token_type_ids": (ids == vlm.image_id).int()} if vlm.axes_owner is not None else {}
 
 
 def of_row(vlm: VLM, ids: Sequence[int], pixels: Pixels) -> torch.Tensor | None:
     """The family's own positions of one sequence with one picture, [X, T] on the CPU; None for one that counts."""
-    owner = _owner(vlm.model)
+    owner = vlm.axes_owner
     if owner is None:
         return None
     row = torch.tensor([list(ids)])
@@ -37,8 +36,3 @@ def of_row_or_count(vlm: VLM, ids: Sequence[int], pixels: Pixels) -> torch.Tenso
     """`of_row`, or for a family that counts 0, 1, 2, ...: [T]."""
     found = of_row(vlm, ids, pixels)
     return torch.arange(len(ids)) if found is None else found
-
-
-def _owner(model: Any) -> Any:
-    """The part that knows about axes, wrapped in adapters or not."""
-    return next((module for module in model.modules() if hasattr(module, "get_rope_index")), None)

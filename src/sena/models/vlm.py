@@ -54,6 +54,11 @@ class VLM:
         return self.tokenizer.convert_tokens_to_ids(self.processor.image_token) if told is None else told
 
     @cached_property
+    def axes_owner(self) -> Any:
+        """The part that places a picture's tokens on several axes, wrapped in adapters or not; None if none does."""
+        return next((module for module in self.model.modules() if hasattr(module, "get_rope_index")), None)
+
+    @cached_property
     def end_id(self) -> int:
         """The token that ends an answer: what the template closes with, else the tokenizer's end of sequence."""
         closing = self.tokenizer.encode(self.template.closing, add_special_tokens=False)
