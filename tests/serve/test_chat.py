@@ -55,8 +55,7 @@ def test_letters_of_several_bytes_come_whole(tiny: VLM, monkeypatch: pytest.Monk
     monkeypatch.setattr(tiny.model, "generate", generate)
     talk, said = Conversation(tiny), []
     with pytest.raises(ValueError, match="worn out"):  # what the model raises comes out, behind what it said
-        for piece in talk.say("?"):
-            said.append(piece)
+        said.extend(talk.say("?"))
     assert "".join(said) == text
     assert "红" in said
     assert not any("\ufffd" in piece for piece in said)
