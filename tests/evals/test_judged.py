@@ -115,7 +115,7 @@ def test_an_answer_cannot_leave_its_marks_or_fill_a_place(tmp_path: Path) -> Non
 
 
 def test_replies_are_kept_and_not_asked_for_again(tmp_path: Path) -> None:
-    """Another answer to one question is judged anew; a torn last line is passed over."""
+    """Other answers are judged anew; a line that a kill tore is passed over, and what comes after it is read."""
     suite, kept = mmhal(tmp_path), tmp_path / "judge.jsonl"
     first, heard = judge_all(suite, lambda prompt: "Rating: 3", kept)
     assert len(heard.bodies) == 3
@@ -125,6 +125,8 @@ def test_replies_are_kept_and_not_asked_for_again(tmp_path: Path) -> None:
     other, heard = judge_all(suite, lambda prompt: "Rating: 5", kept, answer="another")
     assert len(heard.bodies) == 3
     assert {answer.verdict for record in other for answer in record.answers} == {"Rating: 5"}
+    assert judge_all(suite, lambda prompt: "Rating: 0", kept, answer="another")[0] == other
+    assert judge_all(suite, lambda prompt: "Rating: 0", kept)[0] == first
 
 
 def test_the_key_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def add_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a", encoding="utf-8") as handle:
-            handle.write("".join(map(_line, rows)))
+            handle.write(("" if _ends_whole(path) else "\n") + "".join(map(_line, rows)))
             handle.flush()
             os.fsync(handle.fileno())
     except OSError as error:
@@ -55,14 +55,23 @@ def add_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """JSON lines; nothing where there is no file. A line that a kill left unfinished ends the reading."""
+    """JSON lines; nothing where there is no file. A line that a kill left unfinished is passed over."""
     rows: list[dict[str, Any]] = []
     for line in path.read_text(encoding="utf-8").split("\n") if path.is_file() else []:
         try:
             rows.append(json.loads(line))
         except ValueError:
-            break
+            continue
     return rows
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether a file is empty or its last line is a whole one."""
+    if not path.stat().st_size:
+        return True
+    with open(path, "rb") as handle:
+        handle.seek(-1, os.SEEK_END)
+        return handle.read() == b"\n"
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -75,7 +75,8 @@ def _pipeline() -> Any:
         import spacy  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
-    names = [name for name in spacy.util.get_installed_models() if name.startswith("en_") and not name.endswith("_sm")]
+    english = [name for name in spacy.util.get_installed_models() if name.startswith("en_")]
+    names = [name for name in english if not name.endswith(("_sm", "_trf"))]  # those two sizes have no word vectors
     names.sort(key=lambda name: name != OFFICIAL)
     return spacy.load(names[0]) if names else None
 
