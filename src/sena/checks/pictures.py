@@ -88,7 +88,10 @@ def listed(source: Source, reporter: Reporter) -> list[str]:
         by_reason.setdefault(each.reason, []).append(each)
     notes: list[str] = []
     for reason, several in by_reason.items():
-        notes += [f"{each.source}: {each.path}: {reason} {each.detail}".rstrip() for each in several[:NOTED]]
+        notes += [
+            f"{each.source}: {each.path}: {reason}" + (f": {each.detail}" if each.detail else "")
+            for each in several[:NOTED]
+        ]
         if len(several) > NOTED:
             notes.append(f"{source.name}: {len(several) - NOTED} more: {reason}")
     return notes

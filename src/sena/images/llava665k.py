@@ -100,7 +100,7 @@ def llava665k_sources(
         Llava665kSource(
             f"{name}/{group}".rstrip("/"),
             group,
-            Paths.of(path for folder in folders for path in groups[group][folder]),
+            Paths.joined([groups[group][folder] for folder in folders]),
             folders,
             annotations,
             tuple(left_out) if number == 0 else (),

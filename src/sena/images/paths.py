@@ -27,6 +27,17 @@ class Paths(Sequence[str]):
             growing.add(path)
         return growing.paths()
 
+    @classmethod
+    def joined(cls, parts: Sequence[Paths]) -> Paths:
+        """All paths of several sequences that share none."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if len(parts) == 1:
+            return parts[0]
+        column = pa.concat_arrays([part._column for part in parts])
+        return cls(column.take(pc.sort_indices(column)))  # type: ignore[attr-defined]
+
     def __len__(self) -> int:
         return len(self._column)
 
@@ -84,17 +95,34 @@ class Growing:
         return pa.chunked_array(self._pieces, pa.large_string())
 
     def paths(self) -> Paths:
-        """All of them, sorted by code point as Python does it, each once."""
+        """All of them, sorted by code point as Python does it, each once. What was gathered is let go."""
         import pyarrow.compute as pc
 
-        column = self.column().unique()
-        return Paths(column.take(pc.sort_indices(column)))  # type: ignore[attr-defined]
+        column = self.column()
+        self._pieces = []
+        column = column.combine_chunks().take(pc.sort_indices(column))  # type: ignore[attr-defined]
+        last = last_of_equals(column)
+        return Paths(column if last is None else column.filter(last))
 
     def _pack(self) -> None:
         import pyarrow as pa
 
         self._pieces.append(pa.array(self._waiting, pa.large_string()))
         self._waiting = []
+
+
+def last_of_equals(column: Any) -> Any:
+    """For a sorted column: which texts are the last of those equal to them. None where all differ."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(column) < 2:
+        return None
+    differs = pc.not_equal(column.slice(1), column.slice(0, len(column) - 1))  # type: ignore[attr-defined]
+    if pc.all(differs).as_py():  # type: ignore[attr-defined]
+        return None
+    pieces = differs.chunks if isinstance(differs, pa.ChunkedArray) else [differs]
+    return pa.concat_arrays([*pieces, pa.array([True])])
 
 
 def in_order(paths: Sequence[str]) -> Sequence[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sena.errors import ImageError, SenaError
-from sena.images.paths import Growing, Paths
+from sena.images.paths import Growing, Paths, last_of_equals
 from sena.images.sources import MAX_BYTES, SUFFIXES, Skipped, is_text
 
 ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -150,16 +150,15 @@ def _refused(member: tarfile.TarInfo) -> str | None:
 
 def _sorted(growing: Growing, places: np.ndarray, name: str, unlisted: list[Skipped]) -> tuple[Paths, np.ndarray]:
     """Paths in order with their places. Of members with one name the last counts, as when a tar is unpacked."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     column = growing.column()
-    if not len(column):
-        return Paths(column), places
     order = pc.sort_indices(column).to_numpy()  # type: ignore[attr-defined]  # stable
     column, places = column.take(order), places[order]
-    again = pc.equal(column.slice(1), column.slice(0, len(column) - 1)).to_numpy()  # type: ignore[attr-defined]
-    last = np.append(~again, True)
-    for place in np.flatnonzero(~last)[:SHOWN]:
+    last = last_of_equals(column)
+    if last is None:
+        return Paths(column), places
+    kept = last.to_numpy(zero_copy_only=False)
+    for place in np.flatnonzero(~kept)[:SHOWN]:
         unlisted.append(Skipped(name, column[int(place)].as_py(), "already used", "the name comes again in its tar"))
-    return Paths(column.filter(pa.array(last))), places[last]
+    return Paths(column.filter(last)), places[kept]
