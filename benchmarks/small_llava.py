@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -117,6 +118,6 @@ def _save(folder: Path, words: list[str], model: LlavaForConditionalGeneration) 
     model.generation_config.eos_token_id = 2
     model.generation_config.pad_token_id = 0
     model.save_pretrained(folder)
-    vision = model.config.vision_config
+    vision: Any = model.config.vision_config
     processor(words, vision.image_size, vision.patch_size).save_pretrained(folder)
     return folder
