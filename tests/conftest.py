@@ -35,6 +35,14 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_llava(tmp_path_factory.mktemp("tiny-llava"))
 
 
+@pytest.fixture(scope="session")
+def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny LLaVA of 64 channels, the fewest that 4 bits take. Read only."""
+    from tests.tiny import tiny_llava
+
+    return tiny_llava(tmp_path_factory.mktemp("wide-llava"), width=64)
+
+
 @pytest.fixture
 def tiny(tiny_folder: Path) -> VLM:
     """A freshly loaded tiny LLaVA, which a test may change."""

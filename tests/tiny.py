@@ -49,8 +49,8 @@ def llava_processor() -> LlavaProcessor:
     )
 
 
-def tiny_llava(folder: Path, seed: int = 0, tied: bool = False) -> Path:
-    """A LLaVA of about 50,000 random weights, saved with its processor in `folder`."""
+def tiny_llava(folder: Path, seed: int = 0, tied: bool = False, width: int = WIDTH) -> Path:
+    """A LLaVA of about 50,000 random weights, saved with its processor in `folder`. `width` is the language model's."""
     processor = llava_processor()
     vision = CLIPVisionConfig(
         hidden_size=WIDTH,
@@ -62,7 +62,7 @@ def tiny_llava(folder: Path, seed: int = 0, tied: bool = False) -> Path:
     )
     text = LlamaConfig(
         vocab_size=len(processor.tokenizer),
-        hidden_size=WIDTH,
+        hidden_size=width,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,

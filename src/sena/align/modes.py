@@ -57,7 +57,8 @@ def prepare_lora(vlm: VLM, config: LoraConfig, seed: int) -> VLM:
     Adapters begin at zero, so the model starts as the reference whatever came before. Raises ModelError when no layer
     is called as the recipe says.
     """
-    import peft
+    with adapters.quiet():
+        import peft
 
     settings = peft.LoraConfig(
         r=config.r,
@@ -66,7 +67,7 @@ def prepare_lora(vlm: VLM, config: LoraConfig, seed: int) -> VLM:
         target_modules=linear_names(vlm.model, config.targets),
     )
     devices = [vlm.device] if vlm.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), adapters.quiet():
         torch.manual_seed(seeds.derive(seed, "lora"))
         model = peft.get_peft_model(vlm.model, settings)
     return replace(vlm, model=model)

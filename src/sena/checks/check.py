@@ -68,21 +68,22 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     reporter.say("No fault found. Next: sena evolve with the same arguments" if not found.faults else "Mend the above.")
     return 2 if found.faults else 0
 
+
 def _spoil(recipe: Recipe) -> None:
     """Refuse a corruption that cannot act on what this model takes."""
     from sena.engines.looks import demand
     from sena.models.bound import bound
     from sena.models.load import load_without_weights
 
-    vlm = load_without_weights(names.model_folder(recipe.model.name))
+    vlm = load_without_weights(names.model_or_run(recipe.model.name))
     bound(vlm.processor, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
 
 
-
 def _memory(recipe: Recipe) -> MemorySum:
     answer = max(recipe.describe.max_new_tokens, recipe.answer.max_new_tokens)
-    return memory(recipe.model.name, recipe.align(), recipe.model.dtype, recipe.model.device, answer)
+    model = recipe.model
+    return memory(model.name, recipe.align(), model.dtype, model.device, answer, model.quantize)
 
 
 def _check_images(recipe: Recipe, every: bool, reporter: Reporter, found: Findings) -> list[Source]:
@@ -97,10 +98,10 @@ def _check_images(recipe: Recipe, every: bool, reporter: Reporter, found: Findin
         found.faults.append(
             f"{recipe.run.rounds} rounds of {recipe.run.images_per_round} images need {wanted} and there are {listed}: "
             f"give --limit {max(1, listed // recipe.run.rounds)} or more images"
+        )
     if every and sources:
         found.attempt(pictures.open_all, sources, recipe.images.limits, reporter)
     return sources
-        )
 
 
 def _sources(recipe: Recipe, reporter: Reporter) -> list[Source]:
@@ -128,13 +129,14 @@ def _tell_memory(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Fin
     reporter.say(f"  on a card of 80 GB, which has {CARD / GIB:.0f} GiB:")
     for change, total in {"as it is": need.total, **changed}.items():
         reporter.say(f"    {change:36} {total / GIB:7.2f} GiB, {'fits' if total <= CARD else 'too much'}")
+    if need.total > there:
         size = "batch_tokens" if recipe.train.packing == "tree" else "pairs_per_batch"
         mends = [f"--set {change}" for change, total in changed.items() if total <= there]
-    if need.total > there:
         found.faults.append(
             f"Training needs {need.total / GIB:.1f} GiB and {what} has {there / GIB:.1f}: take "
             f"{', '.join([*mends, f'a smaller train.{size}'])}, or a larger machine"
         )
+
 
 def _changed(recipe: Recipe) -> dict[str, int]:
     """Bytes that training would take with one setting changed, by that change."""
@@ -145,7 +147,6 @@ def _changed(recipe: Recipe) -> dict[str, int]:
             text = str(value).lower()
             found[f"train.{key}={text}"] = _memory(recipe.model_copy(update={"train": train})).total
     return found
-
 
 
 def _memory_there() -> tuple[int, str]:
@@ -160,7 +161,7 @@ def _memory_there() -> tuple[int, str]:
 
 def _tell_disk(recipe: Recipe, need: MemorySum, reporter: Reporter, found: Findings) -> None:
     """A model a round, and while one trains a checkpoint (with the next one beside it) of masters and states."""
-    total = recipe.run.rounds * need.weights + 2 * need.checkpoint
+    total = recipe.run.rounds * need.stored + 2 * need.checkpoint
     free = shutil.disk_usage(Path.cwd()).free
     reporter.say(
         f"disk: {total / GIB:.1f} GiB for {recipe.run.rounds} models and checkpoints; {free / GIB:.1f} are free"

@@ -8,9 +8,12 @@ that the settings allow for.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sena.align.config import AlignSettings, TrainConfig
+
+if TYPE_CHECKING:
+    from sena.models.quantize import Quantize
 
 PROMPT_TOKENS = 64
 """A generous length for a user's turn beside the picture."""
@@ -32,7 +35,8 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class MemorySum:
-    """Bytes that training takes, by what they are for. `learning` counts the parameters that are trained."""
+    """Bytes that training takes, by what they are for. `learning` counts the parameters that are trained, `stored`
+    the bytes that the model takes on disk."""
 
     parts: Parts
     learning: int
@@ -42,6 +46,7 @@ class MemorySum:
     gradients: int
     optimizer: int
     activations: int
+    stored: int
 
     @property
     def total(self) -> int:
@@ -61,13 +66,19 @@ class Batch(NamedTuple):
 
 
 def memory(
-    name: str, settings: AlignSettings, dtype: str = "auto", device: str = "auto", answer_tokens: int = 512
+    name: str,
+    settings: AlignSettings,
+    dtype: str = "auto",
+    device: str = "auto",
+    answer_tokens: int = 512,
+    quantize: Quantize = "none",
 ) -> MemorySum:
-    """What one device needs to train the model `name` (folder, hub name or `mini`).
+    """What one device needs to train the model `name` (folder, hub name, run or `mini`).
 
     `answer_tokens` is the longest answer. Raises ModelError when there is no such model or it reads no pictures.
     """
     from sena.align import eight_bit, modes
+    from sena.models import quantize as quantizing
     from sena.models.load import resolve_device, resolve_dtype
 
     place = resolve_device(device)
@@ -88,7 +99,8 @@ def memory(
         parts=parts,
         learning=learning,
         dtype=str(precision).removeprefix("torch."),
-        weights=parts.total * precision.itemsize + adapters * FLOAT32,
+        weights=parts.total * precision.itemsize - quantizing.saved(model, quantize, precision) + adapters * FLOAT32,
+        stored=parts.total * precision.itemsize,
         master=learning * FLOAT32 if learns_in < FLOAT32 and not in_8_bits else 0,
         gradients=learning * learns_in,
         optimizer=2 * round(learning * (eight_bit.BYTES_A_STATE if in_8_bits else FLOAT32)),

@@ -1,4 +1,4 @@
-"""Verbs for pairs that leave a run or come from elsewhere: export, train."""
+"""Verbs for what leaves a run or comes from elsewhere: export, train."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from sena.cli.run import Model, Set
 
-TO = "trl, llama-factory, ms-swift or llava."
+TO = "Pairs: trl, llama-factory, ms-swift or llava. The model: merged or adapter."
 
 
 def export(
@@ -18,9 +18,15 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
     round: Annotated[int | None, typer.Option("--round", help="Which round; the last one if not given.", min=1)] = None,
 ) -> None:
-    """Write a run's pairs, with their pictures, for another trainer."""
+    """Write a run's pairs, with their pictures, for another trainer; or its model."""
     import sena
 
+    if to in ("merged", "adapter"):
+        model = sena.export_model(run, to, out, round)
+        if model.gap is not None:
+            print(f"Logits of merged and unmerged differ by {model.gap:.1g}, those of the base by {model.moved:.1g}.")
+        print(f'The model is in {model.folder}. Try it: sena ask {model.folder} photo.jpg "What is this?"')
+        return
     made = sena.export(run, to, out, round)
     print(f"{made.pairs} pairs are in {made.folder}. To train on them here: sena train --pairs {made.folder}")
     if made.left_out:

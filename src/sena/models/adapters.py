@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,6 +48,15 @@ def save(adapter: Adapter, folder: Path, base: str) -> None:
     files.write_json(folder / SETTINGS, {**said, "target_modules": sorted(said["target_modules"])})
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """PEFT at work without what it and bitsandbytes tell their own developers."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
 def is_adapter(name: str | Path) -> bool:
     """Whether a folder holds an adapter and no model."""
     folder = Path(name).expanduser()
@@ -68,12 +80,12 @@ def base_of(name: str | Path) -> str:
     if base and beside.is_dir() and beside != folder.resolve():
         return str(beside)
     is_hub_name = base.count("/") == 1 and not base.startswith((".", "/", "~"))
-    if not is_hub_name and (not base or not Path(base).expanduser().is_dir()):
-        raise ModelError(
-            f"{folder} is an adapter whose base is gone ({base or 'none is named'}): put it back, or write its place "
-            f"as base_model_name_or_path in {folder / SETTINGS}"
-        )
-    return base
+    if is_hub_name or (base.strip(".") and Path(base).expanduser().is_dir()):
+        return base
+    raise ModelError(
+        f"{folder} is an adapter whose base is gone ({base or 'none is named'}): put it back, or write its place as "
+        f"base_model_name_or_path in {folder / SETTINGS}"
+    )
 
 
 def merge(vlm: VLM, folder: Path) -> VLM:
@@ -87,12 +99,13 @@ def merge(vlm: VLM, folder: Path) -> VLM:
 
 def unmerged(model: Any, folder: Path) -> Any:
     """The base with the adapter beside its weights. Raises ModelError as `merge` does."""
-    import peft
-
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} has no {WEIGHTS}, and sena reads no other weights: save the adapter anew with PEFT")
     try:
-        return peft.PeftModel.from_pretrained(model, folder).eval()
+        with quiet():
+            import peft
+
+            return peft.PeftModel.from_pretrained(model, folder).eval()
     except (ValueError, RuntimeError, TypeError, KeyError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{folder} does not fit its base {base_of(folder)}: {reason}") from error

@@ -16,16 +16,24 @@ import torch
 from sena.errors import ModelError
 
 Quantize = Literal["none", "4bit", "8bit"]
-BYTES = {"4bit": 0.5 + 1 / 64 + 4 / (64 * 256), "8bit": 1.0}
+BLOCK = 64
+"""Weights that share a scale in 4 bits."""
+BYTES = {"4bit": 0.5 + 1 / BLOCK + 4 / (BLOCK * 256), "8bit": 1.0}
 """Bytes that a quantised weight takes: four bits, and for 64 of them a scale of a byte, for 256 scales one of four."""
 
 
 def options(config: Any, quantize: Quantize, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
-    """What `from_pretrained` is to be told. Raises ModelError when bitsandbytes is not installed."""
+    """What `from_pretrained` is to be told.
+
+    Raises ModelError when bitsandbytes is not installed, and for a model that it would compute wrongly with.
+    """
     from transformers import BitsAndBytesConfig
 
     if find_spec("bitsandbytes") is None:
         raise ModelError(f"model.quantize: {quantize} needs bitsandbytes: pip install sena[gpu]")
+    model = _empty(config)
+    if quantize == "4bit" and device.type == "cpu":
+        _demand_whole_blocks(model)
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of every cast to float16, at every layer
     how = {
         "4bit": {
@@ -37,14 +45,24 @@ def options(config: Any, quantize: Quantize, dtype: torch.dtype, device: torch.d
         "8bit": {"load_in_8bit": True},
     }[quantize]
     return {
-        "quantization_config": BitsAndBytesConfig(**how, llm_int8_skip_modules=kept_whole(config)),
+        "quantization_config": BitsAndBytesConfig(**how, llm_int8_skip_modules=kept_whole(model)),
         "device_map": {"": device},
     }
 
 
-def kept_whole(config: Any) -> list[str]:
+def _demand_whole_blocks(model: Any) -> None:
+    """On a CPU bitsandbytes takes every row for whole blocks, and gives wrong weights where it is not (0.50)."""
+    for name in linear_names(model):
+        inputs = model.get_submodule(name).in_features
+        if inputs % BLOCK:
+            raise ModelError(
+                f"model.quantize: 4bit on a CPU needs layers of a multiple of {BLOCK} inputs, and {name} has {inputs}: "
+                "take 8bit"
+            )
+
+
+def kept_whole(model: Any) -> list[str]:
     """Names of the linear layers outside the language model: vision tower, projector, head."""
-    model = _empty(config)
     inner = set(linear_names(model))
     linears = {name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
     return sorted(linears - inner)
@@ -55,6 +73,14 @@ def linear_names(model: Any) -> list[str]:
     decoder = model.get_decoder()
     inner = next(name for name, module in model.named_modules() if module is decoder)
     return [f"{inner}.{name}" for name, module in decoder.named_modules() if isinstance(module, torch.nn.Linear)]
+
+
+def saved(model: Any, quantize: Quantize, dtype: torch.dtype) -> int:
+    """Bytes that a model, whose weights need not be there, takes less for being quantised."""
+    if quantize == "none":
+        return 0
+    layers = [model.get_submodule(name) for name in linear_names(model)]
+    return round(sum(layer.in_features * layer.out_features for layer in layers) * (dtype.itemsize - BYTES[quantize]))
 
 
 def settle(model: Any) -> None:

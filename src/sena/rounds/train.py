@@ -39,6 +39,7 @@ def train(
     """
     file, out, reporter = file_of(Path(pairs)), Path(out), reporter or Reporter()
     recipe = make_recipe(file, images, model, settings)
+    training_half.demand_trainable(recipe)
     found = None if _taken(RunFolder(out).round(1)).is_file() else _read(file, images, recipe, reporter)
     with locked(out), open_job(recipe, out, reporter) as job:
         learned = _take_in(job, file, found)

@@ -15,18 +15,29 @@ from sena.align.reference import Reference
 from sena.align.selftest import choose_forward
 from sena.align.trainer import Summary, train
 from sena.engines.base import OpenImage
+from sena.errors import RecipeError
 from sena.models import adapters
 from sena.models.bound import bound
 from sena.models.load import load, save
 from sena.models.quantize import is_quantized
 from sena.models.vlm import VLM
 from sena.recipes import names
+from sena.recipes.recipe import Recipe
 from sena.records import Image, Pair
 from sena.rounds.card import model_card
 from sena.rounds.job import Job
 from sena.runs import tables
 from sena.runs.folder import RoundFolder
 from sena.seeds import derive
+
+
+def demand_trainable(recipe: Recipe) -> None:
+    """Raises RecipeError for what only the data half can do."""
+    if recipe.model.device == "split":
+        raise RecipeError(
+            "model.device: split is for making pairs, asking and measuring, and training needs one device: set "
+            "model.device to auto, and if the model does not fit, model.quantize to 4bit"
+        )
 
 
 def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str, Reference]:
