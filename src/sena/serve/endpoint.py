@@ -21,6 +21,8 @@ HOST = "127.0.0.1"
 ENGINES = ("transformers", "vllm")
 SAFE = '{"sanitize_control_tokens": true}'
 """Special tokens that a user types stay the letters that they are."""
+OLD = ("chat_template", "preprocessor_config")
+"""Files that the processor's own replace, also where they have other names."""
 CURL = """
   printf '{"model": "MODEL", "messages": [{"role": "user", "content": [
     {"type": "text", "text": "What is in this picture?"},
@@ -55,7 +57,7 @@ def servable(name: str, place: Path) -> str:
     source, folder = _files_of(name), place / Path(name).name
     settled.save_pretrained(folder)
     for path in source.iterdir():
-        if not path.name.startswith("chat_template") and not (folder / path.name).exists():
+        if not path.name.startswith(OLD) and not (folder / path.name).exists():
             (folder / path.name).symlink_to(path.resolve())
     return str(folder)
 

@@ -17,8 +17,9 @@ Say = Callable[[str], None]
 
 def chat(model: str | Path, image: str | Path | None = None, temperature: float = 0.0) -> None:
     """Talk with a model, line by line, until `/quit` or the end of the input. Ctrl-C stops an answer."""
-    conversation = load(model).chat(image, temperature)
     say = _say
+    say(f"Loading {model}\n")
+    conversation = load(model).chat(image, temperature)
     say(f"{model}, {_seen(image)}\n{HELP}\nCtrl-C       stop an answer\n\n")
     while (line := _read(say)) is not None:
         try:

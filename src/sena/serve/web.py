@@ -97,18 +97,13 @@ def build(title: str, voices: Sequence[Voice], examples: Sequence[Example], fold
                 picture = gradio.Image(
                     type="filepath", image_mode=None, sources=upload, label="Picture", height=320, elem_id="picture"
                 )
-                picture.preprocess = lambda payload: (
-                    payload and payload.path
-                )  # our own decoder opens it, none before it
+                picture.preprocess = _path_of
             with gradio.Column(scale=3, min_width=300):
                 question = gradio.Textbox(label="Question", lines=2, elem_id="question")
                 with gradio.Row():
-                    asked = gradio.CheckboxGroup(
-                        labels, value=list(dict.fromkeys([labels[0], labels[-1]])), label="Who answers"
-                    )
-                    heat = gradio.Slider(
-                        0, 1.5, value=0, step=0.1, label="Temperature", info="0 takes the likeliest word"
-                    )
+                    ticked = list(dict.fromkeys([labels[0], labels[-1]]))
+                    asked = gradio.CheckboxGroup(labels, value=ticked, label="Who answers")
+                    heat = gradio.Slider(0, 1.5, 0, step=0.1, label="Temperature", info="0 takes the likeliest word")
                 with gradio.Row():
                     go = gradio.Button("Ask", variant="primary", elem_id="ask")
                     stop = gradio.Button("Stop")
@@ -122,6 +117,11 @@ def build(title: str, voices: Sequence[Voice], examples: Sequence[Example], fold
         events = [trigger(respond, inputs, boxes, api_name=False) for trigger in (go.click, question.submit)]
         stop.click(None, cancels=events, api_name=False)
     return page
+
+
+def _path_of(upload: Any) -> str | None:
+    """Where an upload lies. Our own decoder opens it, with our limits, and none before it."""
+    return upload and upload.path
 
 
 def _box(gradio: Any, label: str) -> Any:
