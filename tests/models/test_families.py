@@ -82,10 +82,12 @@ def test_an_unknown_family_evolves_and_is_told(
     for number in range(3):
         Image.linear_gradient("L").rotate(90 * number).convert("RGB").save(tmp_path / "photos" / f"{number}.png")
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
-    start = ["evolve", str(tmp_path / "recipe.yaml"), "--model", str(stranger), "--images", str(tmp_path / "photos")]
-    assert run_program([*start, "--rounds", "1", "--limit", "3", "--out", str(tmp_path / "run")]) == 0
-    said = capsys.readouterr().out.replace("\n", " ")
-    assert "vipllava is no family that sena knows (LLaVA-1.5, " in said
+    start = [str(tmp_path / "recipe.yaml"), "--model", str(stranger), "--images", str(tmp_path / "photos")]
+    start += ["--rounds", "1", "--limit", "3"]
+    for verb in (["check"], ["evolve", "--out", str(tmp_path / "run")]):
+        assert run_program([verb[0], *start, *verb[1:]]) == 0
+        said = capsys.readouterr().out.replace("\n", " ")
+        assert "vipllava is no family that sena knows (LLaVA-1.5, " in said
     assert load(str(tmp_path / "run" / "round-1" / "model")).family == "vipllava"
 
 

@@ -53,7 +53,8 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     found.attempt(trackers.demand, recipe.run.trackers)
     if recipe.train.optimizer == "adamw_8bit":
         found.attempt(eight_bit.demand)
-    found.attempt(_spoil, recipe)
+    remark = found.attempt(_look_at_model, recipe)
+    found.notes += [remark] if remark else []
     need = found.attempt(_memory, recipe)
     if need is not None:
         _tell_memory(recipe, need, reporter, found)
@@ -69,15 +70,17 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     return 2 if found.faults else 0
 
 
-def _spoil(recipe: Recipe) -> None:
-    """Refuse a corruption that cannot act on what this model takes."""
+def _look_at_model(recipe: Recipe) -> str:
+    """Refuse a bound or a corruption that cannot act on what this model takes. Returns what to say of its family."""
     from sena.engines.looks import demand
+    from sena.models import families
     from sena.models.bound import bound
     from sena.models.load import load_without_weights
 
     vlm = load_without_weights(names.model_or_run(recipe.model.name))
     bound(vlm.processor, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
+    return families.remark(vlm.family)
 
 
 def _memory(recipe: Recipe) -> MemorySum:
