@@ -1,4 +1,4 @@
-"""A miniature of LLaVA-665K with real photographs (those that ship inside scikit-image), in the layouts that are met."""
+"""A miniature of LLaVA-665K of real photographs (they ship inside scikit-image), in the layouts that are met."""
 
 from __future__ import annotations
 

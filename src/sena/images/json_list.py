@@ -14,6 +14,7 @@ CHUNK = 1 << 20
 LONGEST = 1 << 26
 """Characters of the longest record. One that does not end within them is taken for broken."""
 _SPACE = " \t\r\n"
+_GOES_ON = ("", ".", "e", "E")
 _LONGEST_WORD = 20
 """A fault that lies this far before the end of what was read is no matter of reading on."""
 
@@ -71,7 +72,7 @@ class _Reader:
                 return ""
 
     def _item(self) -> Any:
-        """One whole value. What ends with the text read so far may go on behind it (12 of 123), so more is read."""
+        """One whole value. A number near the end of what was read may go on behind it (0 of 0.5), so more is read."""
         while True:
             try:
                 value, end = self.decoder.raw_decode(self.text, self.at)
@@ -79,7 +80,8 @@ class _Reader:
                 if not self._may_go_on(error) or not self._more():
                     raise self._broken(error.msg, error.pos) from error
                 continue
-            if end < len(self.text) or not self._more():
+            whole = self.text[end : end + 1] not in _GOES_ON or end + _LONGEST_WORD < len(self.text)
+            if whole or not self._more():
                 self.at = end
                 return value
 
