@@ -9,7 +9,7 @@ import typer
 
 RecipeName = Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="A shipped recipe or a YAML file.")]
 Model = Annotated[str | None, typer.Option("--model", help="A Hugging Face name, a folder, or `mini`.")]
-Images = Annotated[str | None, typer.Option("--images", help="A folder, a LLaVA-665K JSON file, or `mini`.")]
+Images = Annotated[str | None, typer.Option("--images", help="A folder, a list, tars, ... (docs/data.md), or `mini`.")]
 Rounds = Annotated[int | None, typer.Option("--rounds", help="How many rounds.", min=1)]
 Limit = Annotated[int | None, typer.Option("--limit", help="Images a round.", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a setting of the recipe.")]
