@@ -65,9 +65,9 @@ def test_two_benchmarks_with_one_name_keep_both_figures(tmp_path: Path) -> None:
 
     run = make_run(tmp_path / "run", rounds=1)
     one, two = {"value": 0.1, "low": 0.0, "high": 0.2, "n": 5.0}, {"value": 0.5, "low": 0.4, "high": 0.6, "n": 5.0}
-    benchmarks = {"mini": {"metrics": {"vqa": one}}, "other": {"metrics": {"vqa": two, "new": two}}}
+    benchmarks = {"mini": {"metrics": {"vqa": one}}, "other": {"metrics": {"vqa": two, "new": two, "new/part": one}}}
     files.write_json(run.round(0).evidence, {"round": 0, "benchmarks": benchmarks})
-    assert summary(run)["rounds"][0]["metrics"] == {"vqa": one, "other/vqa": two, "new": two}
+    assert summary(run)["rounds"][0]["metrics"] == {"vqa": one, "other/vqa": two, "other/new": two}
 
 
 def test_tables_tell_rows_metrics_and_arrows(tmp_path: Path) -> None:

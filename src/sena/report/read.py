@@ -97,11 +97,14 @@ def _round(folder: RoundFolder) -> RoundData:
 
 
 def _flat(benchmarks: dict[str, Any], part: str) -> dict[str, Figure]:
-    """Metrics of all benchmarks by name; `benchmark/name` for a name that an earlier benchmark has too."""
+    """The whole metrics of all benchmarks (a part is called PART/METRIC). Where there are several, `benchmark/name`,
+    but for the miniature's, which need no other name."""
     flat: dict[str, Figure] = {}
     for benchmark in sorted(benchmarks):
+        plain = benchmark == "mini" or len(benchmarks) == 1
         for name, figure in benchmarks[benchmark].get(part, {}).items():
-            flat[f"{benchmark}/{name}" if name in flat else name] = figure
+            if "/" not in name:
+                flat[name if plain else f"{benchmark}/{name}"] = figure
     return flat
 
 
