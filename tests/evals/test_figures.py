@@ -44,3 +44,4 @@ def test_tally_counts_over_all_and_by_group() -> None:
 
 def test_no_pictures_no_metrics() -> None:
     assert figures.summarise([], measure) == figures.compare([], [], measure) == {}
+    assert figures.summarise([{}, {}], measure) == figures.compare([{}], [{}], measure) == {}

@@ -34,8 +34,8 @@ Measure = Callable[[Totals], dict[str, Measured]]
 
 
 def summarise(counts: Sequence[Counts], measure: Measure, seed: int = 0) -> dict[str, Figure]:
-    """Every metric: value, low, high (95 %) and n."""
-    if not counts:
+    """Every metric: value, low, high (95 %) and n. None where nothing was counted, as with a hidden truth."""
+    if not any(counts):
         return {}
     found = measure(_totals(counts, stats.resampling(len(counts), seed)))
     return {name: stats.figure(value[0], value[1:], n[0]) for name, (value, n) in found.items()}
@@ -43,7 +43,7 @@ def summarise(counts: Sequence[Counts], measure: Measure, seed: int = 0) -> dict
 
 def compare(before: Sequence[Counts], after: Sequence[Counts], measure: Measure, seed: int = 0) -> dict[str, Figure]:
     """After minus before, both over the same pictures in the same order; n is the number of pictures."""
-    if not before:
+    if not any(before) or not any(after):
         return {}
     draws = stats.resampling(len(before), seed)
     old, new = (measure(_totals(counts, draws)) for counts in (before, after))
