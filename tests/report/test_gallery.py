@@ -62,8 +62,12 @@ def test_a_spoiled_picture_is_padded_and_spoiled_as_the_model_saw_it() -> None:
     shown = opened(Pictures(picture, LOOK, 10**6).spoiled(pair).uri)
     square = PIL.new("RGB", (64, 64), (122, 117, 104))  # int(0.48 x 255), int(0.46 x 255), int(0.41 x 255)
     square.paste(picture(pair.image_id), (0, 8))
-    wanted = corrupt_picture(square, Corruption("diffusion", 600.0, 7), LOOK.mean, LOOK.std, (48, 48))
+    spoiled = Corruption("diffusion", 600.0, 7)
+    wanted = corrupt_picture(square, spoiled, LOOK.mean, LOOK.std, (48, 48))
     assert np.array_equal(np.asarray(shown), np.asarray(wanted))
+    stretched = opened(Pictures(picture, replace(LOOK, pads=False), 10**6).spoiled(pair).uri)
+    wanted = corrupt_picture(picture(pair.image_id), spoiled, LOOK.mean, LOOK.std, (48, 48))
+    assert np.array_equal(np.asarray(stretched), np.asarray(wanted))
 
 
 def test_pictures_that_cannot_be_had_become_reasons() -> None:

@@ -28,11 +28,15 @@ _WORDS = re.compile(r"\s+|[^\W_]+|.", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the model sees a picture: per-channel mean and spread for pixels in 0 to 1, and the side of its square."""
+    """How the model sees a picture: per-channel mean and spread for pixels in 0 to 1, and the side of its square.
+
+    `pads` says how a picture becomes square: with bars of the mean colour, or else stretched.
+    """
 
     mean: Sequence[float]
     std: Sequence[float]
     size: int
+    pads: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,12 @@ def _small(picture: PIL.Image) -> PIL.Image:
 
 
 def _spoil(picture: PIL.Image, corruption: Corruption, look: Look) -> PIL.Image:
-    """Padded to a square with the mean colour and brought to the model's size, as LLaVA does, then spoiled."""
+    """Made square as the family does it and brought to the model's size, then spoiled."""
     from sena.images.corrupt import corrupt_picture  # loads torch
 
     picture = picture.convert("RGB")
+    if not look.pads:
+        return corrupt_picture(picture, corruption, look.mean, look.std, (look.size, look.size))
     side = max(picture.size)
     square = PIL.new("RGB", (side, side), tuple(int(part * 255) for part in look.mean))  # type: ignore[arg-type]
     square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from PIL import Image as PIL
 
-from sena.errors import ImageError, SenaError
+from sena.errors import ImageError, ModelError, SenaError
 from sena.images.pictures import Pictures
+from sena.models import families
+from sena.models.load import load_config
 from sena.recipes import load as recipes
 from sena.recipes import names
 from sena.recipes.recipe import Recipe
@@ -52,14 +54,15 @@ def references(run: RunFolder) -> dict[str, tuple[float, float]]:
 def _look(model: str) -> Look | None:
     """How the model's processor sees pictures, so that corrupted ones are shown as it saw them; None when unknown.
 
-    It is not known of a family that keeps a picture's proportions: its two edges are bounds, for some in pixels of area.
+    It is not known of a family that keeps proportions: its two edges are bounds, for some in pixels of area.
     """
     from transformers import AutoImageProcessor
 
     try:
+        pads = families.pads_to_square(load_config(model).model_type)
         processor = AutoImageProcessor.from_pretrained(model, trust_remote_code=False)
-    except (OSError, ValueError, ImportError):
+    except (ModelError, OSError, ValueError, ImportError):
         return None
     size = processor.crop_size or processor.size
     side = size.get("height") or (None if size.get("longest_edge") else size.get("shortest_edge"))
-    return Look(tuple(processor.image_mean), tuple(processor.image_std), side) if side else None
+    return Look(tuple(processor.image_mean), tuple(processor.image_std), side, pads) if side else None
