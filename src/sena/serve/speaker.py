@@ -14,6 +14,7 @@ from sena.images.config import LimitsConfig
 from sena.images.decode import decode
 from sena.models import encode
 from sena.models import load as loading
+from sena.models.quantize import Quantize
 from sena.models.vlm import VLM
 from sena.recipes import names
 from sena.records import Request
@@ -107,13 +108,13 @@ class Speaker:
         return Conversation(self.vlm, picture, temperature, max_new_tokens)
 
 
-def load(model: str | Path, dtype: str = "auto", device: str = "auto") -> Speaker:
+def load(model: str | Path, dtype: str = "auto", device: str = "auto", quantize: Quantize = "none") -> Speaker:
     """A model's folder or hub name, `mini`, or a run folder: then its last round's model.
 
     Raises SenaError with the mend when there is none.
     """
     name = names.model_or_run(str(model))
-    return Speaker(name, LocalEngine(loading.load(name, dtype, device)))
+    return Speaker(name, LocalEngine(loading.load(name, dtype, device, quantize)))
 
 
 def ask(model: str | Path, images: Sequence[str | Path], question: str, max_new_tokens: int = 256) -> list[str]:
