@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,5 @@ def test_what_does_not_fit_the_file_is_refused(images: Path, tmp_path: Path, tin
     with pytest.raises(SenaError, match="There is no folder"):
         sena.answer("mini", tmp_path / "nowhere", questions, tmp_path / "o3")
     assert out.read_bytes() == kept
+    spelled = os.path.relpath(mini_folder())
+    assert sena.answer(spelled, images, questions, out).found == 2  # the same model by another name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -167,7 +168,7 @@ def _done(out: Path, model: str, rows: dict[str | int, Asked], file: Path) -> di
             record["answer"]
         except (ValueError, KeyError, TypeError) as error:
             raise SenaError(f"{out}, line {number} is no answer of sena: choose another --out") from error
-        if by != model:
+        if os.path.realpath(str(by)) != os.path.realpath(model):  # a folder may be spelled in several ways
             raise SenaError(f"{out} holds answers of {by}: choose another --out for those of {model}")
         if rows.get(row.id) != row:
             raise SenaError(f"{out}, line {number} answers a question that is not in {file}: choose another --out")
