@@ -142,7 +142,10 @@ def test_the_card_has_the_metadata_of_a_hub(run: RunFolder) -> None:
     assert "24 unlabelled images" in text
 
 
-def test_check_says_all_before_hours_are_spent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_all_before_hours_are_spent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where the list of bad pictures goes
     assert run_program(["check", "demo", "--limit", "8", "--try", "4"]) == 0
     said = capsys.readouterr().out
     for part in ("learning_rate", "optimizer states", "disk:", "chosen", "At this rate", "No fault found"):
@@ -156,7 +159,7 @@ def test_check_says_all_before_hours_are_spent(tmp_path: Path, capsys: pytest.Ca
         run_program(["check", "demo", "--images", str(folder), "--all-images", "--set", "model.name=nowhere/none"]) == 2
     )
     said = capsys.readouterr().out
-    assert "bad.jpg: empty" in said
+    assert "1 empty:\n  photos: bad.jpg" in said
     assert "rounds of 300 images need 900 and there are 4" in said
     assert said.count("fault:") == 2
 

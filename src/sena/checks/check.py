@@ -36,7 +36,8 @@ class Findings:
         try:
             return call(*args)
         except SenaError as error:
-            self.faults.append(str(error))
+            if str(error) not in self.faults:  # two questions may fail for one reason
+                self.faults.append(str(error))
             return None
 
 

@@ -68,7 +68,7 @@ class Matched:
         """One sentence for a person."""
         pictures = sum(len(source.list()) for source in self.sources)
         text = f"{self.rows} given questions about {pictures} pictures"
-        return text + (f"; {self.lost} rows ask about none, the first is {self.first_lost}" if self.lost else "")
+        return f"{text}; {self.lost} rows of the file are about none, as {self.first_lost}" if self.lost else text
 
 
 def match(sources: Sequence[Source], given: GivenConfig) -> Matched:
