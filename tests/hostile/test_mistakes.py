@@ -186,3 +186,11 @@ def test_ctrl_c_stops_with_130_and_the_run_goes_on(tmp_path: Path) -> None:
     assert "Traceback" not in errors
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "images were done before" in again.stdout
+
+
+@pytest.mark.parametrize("arguments", [["pairs", "--bogus", "3"], ["evolv"], ["check", "--try", "many"], ["ask"]])
+def test_a_mistyped_command_is_the_users_mistake(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_program(arguments) == 2
+    said = capsys.readouterr().err
+    assert "fault of sena" not in said
+    assert "Usage" in said

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import traceback
 
-import click
 import typer
 
 from sena.cli import ablation, bench, convert, look, models, pairs_io, run, sweeping, talk
 from sena.errors import SenaError
 
 INTERRUPTED = 130
+# newer typer brings a click of its own, so its errors are not those of the click that may be installed beside it
+UsageMistake: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")  # pyright: ignore
 
 app = typer.Typer(
     name="sena",
@@ -58,10 +59,10 @@ def run_program(arguments: list[str], debug: bool = False) -> int:
         if result == INTERRUPTED:  # what typer makes of Ctrl-C
             return _stopped()
         return result if isinstance(result, int) else 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _stopped()
-    except click.ClickException as error:
-        error.show()
+    except UsageMistake as error:
+        error.show()  # type: ignore[attr-defined]
         return 2
     except SenaError as error:
         if debug:
