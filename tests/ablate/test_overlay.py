@@ -42,6 +42,7 @@ def test_sena_in_the_miniature_is_the_demo() -> None:
         ("shuffled", {"pair.control": "shuffled"}),
         ("still", {"train.learning_rate": 0.0}),
         ("quirk:check.blind", {"check.blind": True}),
+        ("stic-prompt", {"enhance.enabled": False, "corruption.kind": "none", "corruption.strength": 0.0}),
     ],
 )
 def test_a_recipe_brings_its_method_and_nothing_else(name: str, expected: dict[str, object]) -> None:
@@ -55,6 +56,8 @@ def test_seva_shares_the_same_pictures_in_its_one_round() -> None:
     assert recipe.question.given is not None
     assert recipe.question.given.sources == ()
     assert (recipe.train.method, recipe.corruption.strength) == ("full", 500)
+    assert in_miniature("seva-800", BASE, 0).corruption.strength == 800
+    assert in_miniature("seva-moco", BASE, 0).corruption.kind == "moco"
 
 
 def test_a_learning_rate_counts_as_a_multiple(tmp_path: Path) -> None:

@@ -66,6 +66,16 @@ def test_rejected_answers_have_the_same_prompts_and_one_noise() -> None:
     assert (describe.id, answer.id, answer.image) == ("r/reject/0/description", "r/reject/0/answer", "i")
 
 
+def test_a_bad_prompt_stands_before_the_question_of_the_rejected_answers_only() -> None:
+    """Under it they are made, but the pair is learned under the question as it is."""
+    stage = Reject(DESCRIBE, ANSWER, CorruptionConfig(kind="none", prefix="Make things up."))
+    describe, answer = stage.ask(ANSWERED, CONTEXT)
+    assert (describe.prompt, answer.prompt) == ("Make things up. D short.", "Make things up. What? briefly.")
+    taken = stage.take(ANSWERED, replies("a dog", "dog"), CONTEXT)
+    assert isinstance(taken, list)
+    assert (taken[0].describe_prompt, taken[0].answer_prompt) == ("D short.", "What? briefly.")
+
+
 def test_the_noise_is_one_for_all_rows_of_a_picture_in_a_round() -> None:
     stage = Reject(DESCRIBE, ANSWER, CorruptionConfig())
 

@@ -17,7 +17,7 @@ from sena.recipes.recipe import Recipe, load_recipe
 BASIS = "sena"
 METHOD = ("question", "check", "describe", "enhance", "corruption", "samples", "filters", "pair", "dpo", "alignment")
 TRAINED = ("train.schedule", "train.warmup", "train.epochs", "train.weight_decay")
-WORDS = ("prompt", "prompts", "yes_prompt", "label", "suffix", "max_new_tokens")
+WORDS = ("prompt", "prompts", "yes_prompt", "label", "prefix", "suffix", "max_new_tokens")
 IMAGES = 900
 QUIRKS = "sena-as-released"
 

@@ -160,6 +160,8 @@ class CorruptionConfig(Config):
     """One noise for all answers of a picture in a round, or a fresh one for each answer (as released)."""
     temperature: float = Field(default=0.0, ge=0.0, le=10.0)
     """Of the rejected answers; 0 is greedy. With kind `none` and 1 they are samples on the clean picture."""
+    prefix: str = ""
+    """Put before the prompt when the rejected answer is asked for, and then only: a bad prompt, as in STIC."""
 
     @model_validator(mode="before")
     @classmethod

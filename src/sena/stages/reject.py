@@ -11,6 +11,7 @@ from sena.seeds import derive, pick
 from sena.stages.asking import Asking, cut_with
 from sena.stages.base import Context
 from sena.stages.config import AnswerConfig, CorruptionConfig, DescribeConfig
+from sena.text import join
 
 
 def corruption_of(row: Row, context: Context, config: CorruptionConfig, kind: PairKind) -> Corruption:
@@ -59,7 +60,8 @@ class Reject:
         ]
 
     def _request(self, row: Row, context: Context, kind: PairKind, prompt: str, limit: int) -> Request:
-        request = Asking(self.name, kind).request(row, context, prompt, limit)
+        prefix = self.corruption.prefix
+        request = Asking(self.name, kind).request(row, context, join(prefix, prompt) if prefix else prompt, limit)
         spoiled = corruption_of(row, context, self.corruption, kind)
         image = shown(row.image_id, spoiled, context.images)
         return replace(request, image=image, corruption=spoiled, temperature=self.corruption.temperature)
