@@ -15,6 +15,8 @@ class DpoConfig(Config):
     loss: Literal["sigmoid", "smooth", "ipo", "simpo", "orpo"] = "sigmoid"
     """`sigmoid` is DPO, `smooth` expects some pairs to be the wrong way round, `ipo` aims at a margin; `simpo` and
     `orpo` ask no reference and count by token, `orpo` with the likelihood of the chosen answer added."""
+    weight: float = Field(default=1.0, ge=0)
+    """Weight beside the content-alignment term; 0 switches the preference term off."""
     beta: float = Field(default=0.1, gt=0)
     """How sharply a log-probability margin (in nats) counts; smaller lets the policy wander further from its start.
     SimPO's authors take 2 to 2.5. With `orpo` it is the weight of the odds ratio."""
@@ -73,11 +75,11 @@ class TrainConfig(Config):
     """With plain rows: pairs that go through the model together, likewise."""
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients longer than this are shortened to it."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled weight decay."""
     optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
     """`adamw` takes 16 bytes a weight that learns (bfloat16, with its gradient and a float32 copy), `adamw_8bit` 6: its
     memory is coarser and small updates are rounded by chance. It needs `pip install sena[gpu]`."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's memory of the gradient and of its square."""
     save_every: int = Field(default=20, ge=1)
