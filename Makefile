@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 TORCH := $(shell grep '^torch==' requirements.lock)
 TORCHVISION := torchvision==0.28.0
+NUM2WORDS := num2words==0.5.14
 OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12
 
 .PHONY: install demo test test-slow test-all browser lint bases clean
@@ -27,9 +28,9 @@ install: .venv/.installed .venv/torchvision/.installed
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
-# Processors of some families need it. It lies apart, since sena itself has to do, and be tested, without it.
+# Processors of some families need them. They lie apart, since sena itself has to do, and be tested, without it.
 .venv/torchvision/.installed: .venv/.installed
-	$(PIP) install --no-deps --upgrade --target $(@D) $(TORCHVISION)
+	$(PIP) install --no-deps --upgrade --target $(@D) $(TORCHVISION) $(NUM2WORDS)
 	mkdir -p $(@D) && touch $@
 
 demo: install

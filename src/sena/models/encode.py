@@ -65,12 +65,27 @@ def pad_square(picture: Image.Image, colour: tuple[int, ...]) -> Image.Image:
 
 
 def stack(pictures: list[Pixels], device: Any, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    """The tensors of several pictures behind one another, floating ones in the model's precision."""
-    joined = {name: torch.cat([each.tensors[name] for each in pictures]) for name in pictures[0].tensors}
+    """The tensors of several pictures behind one another, floating ones in the model's precision.
+
+    Where the number of tiles [1, tiles, ...] or the size [1, 3, H, W] is the picture's own, smaller ones are filled up
+    with zeros behind their end, as their processors do; these models leave out what is filled up.
+    """
+    joined = {name: _join([each.tensors[name] for each in pictures]) for name in pictures[0].tensors}
     return {
         name: tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype)
         for name, tensor in joined.items()
     }
+
+
+def _join(tensors: list[torch.Tensor]) -> torch.Tensor:
+    sizes = [max(sides) for sides in zip(*(each.shape[1:] for each in tensors), strict=True)]
+    return torch.cat([_grow(each, sizes) for each in tensors])
+
+
+def _grow(tensor: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+    """Zeros behind the end of every axis but the first, up to `sizes`."""
+    missing = [size - side for size, side in zip(sizes, tensor.shape[1:], strict=True)]
+    return torch.nn.functional.pad(tensor, [each for side in reversed(missing) for each in (0, side)])
 
 
 def prompt_ids(vlm: VLM, prompt: str, pixels: Pixels | None) -> list[int]:

@@ -7,11 +7,13 @@ add a family: docs/families.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 WHOLE_LOOP = "tiny model, whole loop"
 AXES = "branches take the model's own positions on three axes"
 COUNTS = "branches count their own tokens"
+WINDOWS = "a picture's tokens see each other both ways, and some layers look back no further than a window"
+WHOLE_PROMPT = "picture and prompt see each other both ways, so that no two prompts share anything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Family:
     """Packages beyond sena's own, by the name under which they are installed."""
     tested: str = WHOLE_LOOP
     """What has been run with it; empty for nothing. No family is tested here with weights that were trained."""
+    told: Literal["", "picture", "answer"] = ""
+    """What the model has to be told of each token to attend rightly: whether it is a picture's, or an answer's."""
     pads_to_square: bool = False
     """Its checkpoints were trained on pictures padded to a square, which the hub's processor crops instead."""
 
@@ -44,11 +48,43 @@ FAMILIES = (
     Family("Qwen2.5-VL", ("qwen2_5_vl",), "Qwen/Qwen2.5-VL-7B-Instruct", "tree", AXES, needs=VISION),
     Family("Qwen3-VL", ("qwen3_vl",), "Qwen/Qwen3-VL-8B-Instruct", "tree", AXES, needs=VISION),
     Family("InternVL3", ("internvl",), "OpenGVLab/InternVL3-8B-hf", "tree", COUNTS, needs=VISION),
+    Family("LLaVA-NeXT", ("llava_next",), "llava-hf/llava-v1.6-mistral-7b-hf", "tree", COUNTS),
+    Family(
+        "LLaVA-OneVision",
+        ("llava_onevision",),
+        "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+        "tree",
+        COUNTS,
+        needs=VISION,
+    ),
+    Family("Idefics3", ("idefics3",), "HuggingFaceM4/Idefics3-8B-Llama3", "tree", COUNTS),
+    Family(
+        "SmolVLM", ("smolvlm",), "HuggingFaceTB/SmolVLM2-2.2B-Instruct", "tree", COUNTS, needs=(*VISION, "num2words")
+    ),
+    Family("Gemma 3", ("gemma3",), "google/gemma-3-4b-it", "plain", WINDOWS, reads="plain", told="picture"),
+    Family(
+        "PaliGemma 2",
+        ("paligemma",),
+        "google/paligemma2-3b-mix-224",
+        "plain",
+        WHOLE_PROMPT,
+        reads="plain",
+        told="answer",
+    ),
+    Family("Mistral3", ("mistral3",), "mistralai/Mistral-Small-3.1-24B-Instruct-2503", "tree", COUNTS, needs=VISION),
+    Family("Pixtral", ("pixtral",), "mistral-community/pixtral-12b", "tree", COUNTS, needs=VISION),
 )
 
 
+def kind(config: Any) -> str:
+    """The type by which a configuration is looked up: its `model_type`, but for Pixtral, which calls itself `llava`."""
+    tower = getattr(config, "vision_config", None)
+    is_pixtral = config.model_type == "llava" and getattr(tower, "model_type", "") == "pixtral"
+    return "pixtral" if is_pixtral else config.model_type
+
+
 def find(model_type: str) -> Family | None:
-    """The family of a configuration's `model_type`; None for one that is not in the table."""
+    """The family of a type as `kind` tells it; None for one that is not in the table."""
     return next((family for family in FAMILIES if model_type in family.types), None)
 
 

@@ -54,7 +54,7 @@ def load(name: str, dtype: str = "auto", device: str = "auto", quantize: Quantiz
         **options,
     )
     processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
-    template = templates.choose(config.model_type, processor)
+    template = templates.choose(families.kind(config), processor)
     templates.settle(processor, template)
     quantizing.settle(model)
     vlm = VLM((model if options else model.to(place)).eval(), processor, template, name)
@@ -80,7 +80,7 @@ def load_without_weights(name: str) -> VLM:
         return replace(adapters.from_base(name, load_without_weights), name=name)
     config = load_config(name)
     processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
-    template = templates.choose(config.model_type, processor)
+    template = templates.choose(families.kind(config), processor)
     templates.settle(processor, template)
     return VLM(SimpleNamespace(config=config), processor, template, name)
 
@@ -107,7 +107,7 @@ def load_config(name: str) -> Any:
         raise ModelError(
             f"{name} is a {config.model_type} model, which reads no pictures: give a vision-language model"
         )
-    _demand_packages(name, config.model_type)
+    _demand_packages(name, families.kind(config))
     return config
 
 

@@ -40,12 +40,13 @@ def log_probabilities(vlm: VLM, rows: Many[Sequence]) -> tuple[torch.Tensor, tor
         predicts[number, start - 1 : stop - 1] = True
     pictures = [row.pixels for row in rows if row.pixels is not None]
     extra = encode.stack(pictures, vlm.device, vlm.dtype) if pictures else {}
+    answers = predicts.roll(1, dims=1).to(vlm.device)  # a token stands behind the place that predicts it
     out = vlm.model(
         input_ids=ids.to(vlm.device),
         attention_mask=mask.to(vlm.device),
         logits_to_keep=predicts.to(vlm.device),
         use_cache=False,
-        **positions.kinds(vlm, ids.to(vlm.device)),
+        **positions.kinds(vlm, ids.to(vlm.device), answers),
         **extra,
     )
     targets = torch.tensor([index for row in rows for index in row.answer], device=vlm.device)

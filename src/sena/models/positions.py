@@ -1,4 +1,5 @@
-"""Where tokens stand. Most families count tokens; some place a picture's tokens on several axes and are asked for them.
+"""Where tokens stand, and what they are. Most families count tokens and need no more; some place a picture's tokens on
+several axes and are asked for them, some have to be told which tokens may see what comes behind them.
 
 Legend: B rows, T tokens, X axes (time, height, width).
 """
@@ -9,16 +10,26 @@ from collections.abc import Sequence
 
 import torch
 
+from sena.models import families
 from sena.models.encode import Pixels
 from sena.models.vlm import VLM
 
 
-def kinds(vlm: VLM, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What a family with several axes must be told beside the ids [B, T]: which of them are a picture's. Else nothing.
+def kinds(vlm: VLM, ids: torch.Tensor, answers: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    """What a family must be told beside the ids [B, T]: which of them are a picture's, or an answer's. Most: nothing.
 
-    Qwen2.5-VL takes its absence for a text without pictures, and gives wrong positions without a word.
+    `answers` [B, T] is true at tokens of answers; without it all are a prompt's. Not told, Qwen2.5-VL takes all for
+    text and gives wrong positions, and Gemma 3 and PaliGemma read pictures from left to right, both without a word.
     """
-    return {"mm_token_type_ids": (ids == vlm.image_id).int()} if vlm.axes_owner is not None else {}
+    pictures = (ids == vlm.image_id).int()
+    if vlm.axes_owner is not None:
+        return {"mm_token_type_ids": pictures}
+    family = families.find(vlm.family)
+    if family is None or not family.told:
+        return {}
+    if family.told == "picture":
+        return {"token_type_ids": pictures}
+    return {"token_type_ids": torch.zeros_like(pictures) if answers is None else answers.int()}
 
 
 def of_row(vlm: VLM, ids: Sequence[int], pixels: Pixels) -> torch.Tensor | None:

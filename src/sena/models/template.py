@@ -31,6 +31,12 @@ _VICUNA_JINJA = """
 {%- endfor -%}
 {%- if add_generation_prompt %} ASSISTANT:{% endif -%}
 """
+# PaliGemma has none at all: its processor itself sets the begin token behind the picture and a line break at the end.
+_PALIGEMMA_JINJA = (
+    "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}[IMAGE]{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}{% endfor %}"
+)
 _TEXT, _ANSWER = "\ue000", "\ue001"  # private-use characters: no template holds them, so they mark where text goes
 
 
@@ -56,6 +62,13 @@ def vicuna(name: str, system: str, image_token: str, end: str) -> Template:
     """The template of LLaVA-1.5 (`vicuna_v1` in LLaVA's code), which the hub's copies print without system sentence."""
     head = f"{system} USER: "
     return Template(name, head, f"{head}{image_token}\n", " ASSISTANT:", " ", end, f"{end}USER: ")
+
+
+def paligemma(processor: Any) -> Template:
+    """What PaliGemma's processor makes of a prompt: one turn, no roles. Its checkpoints bring no template."""
+    words = processor.tokenizer
+    begin = words.bos_token
+    return Template("paligemma", begin, f"{processor.image_token}{begin}", "\n", "", words.eos_token)
 
 
 def from_processor(processor: Any) -> Template:
@@ -97,8 +110,10 @@ def _render(processor: Any, turns: list[dict[str, Any]], opened: bool) -> str:
 
 
 def settle(processor: Any, template: Template) -> None:
-    """Write LLaVA-1.5's own template and padding into its processor, so that a saved model is spoken to and shown
-    pictures as it was trained by every other program as well. Other processors have theirs already."""
+    """Write LLaVA-1.5's own template and padding, or PaliGemma's template, into the processor, so that a saved model is
+    spoken to and shown pictures as it was trained by every other program as well. Others have theirs already."""
+    if template.name == "paligemma":
+        processor.chat_template = _PALIGEMMA_JINJA.replace("[IMAGE]", processor.image_token)
     if template.name != "vicuna_v1":
         return
     begin = processor.tokenizer.bos_token or ""
@@ -118,11 +133,13 @@ def for_data(name: str, current: Template, processor: Any) -> Template:
 
 
 def choose(model_type: str, processor: Any) -> Template:
-    """LLaVA-1.5 checkpoints get the template they were trained with; every other model brings its own.
+    """LLaVA-1.5 and PaliGemma checkpoints get the template they were trained with; every other model brings its own.
 
     They are told by their model type and by the vicuna roles in the template on the hub, which lacks the system
     sentence; a `llava` with another chat template (the miniature, a user's own) keeps its own.
     """
+    if model_type == "paligemma":
+        return paligemma(processor)
     shipped = getattr(processor, "chat_template", None) or ""
     if isinstance(shipped, dict):
         shipped = shipped.get("default", "")

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sena.models import families
 from sena.models.template import Template
 
 
@@ -38,7 +39,7 @@ class VLM:
 
     @property
     def family(self) -> str:
-        return self.model.config.model_type
+        return families.kind(self.model.config)
 
     @cached_property
     def special_ids(self) -> frozenset[int]:

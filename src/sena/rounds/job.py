@@ -145,7 +145,7 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         run = create_run(out, recipes.dump(recipe), _manifest(recipe))
         reporter.log = run.log
         reporter.say(f"A new run in {out}")
-        remark = families.remark(load_config(names.model_folder(recipe.model.name)).model_type)
+        remark = families.remark(families.kind(load_config(names.model_folder(recipe.model.name))))
         if remark:
             reporter.say(remark)
     plan = files.read_json(run.manifest)["plan"]

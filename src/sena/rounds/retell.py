@@ -59,7 +59,7 @@ def _look(model: str) -> Look | None:
     from transformers import AutoImageProcessor
 
     try:
-        pads = families.pads_to_square(load_config(model).model_type)
+        pads = families.pads_to_square(families.kind(load_config(model)))
         processor = AutoImageProcessor.from_pretrained(model, trust_remote_code=False)
     except (ModelError, OSError, ValueError, ImportError):
         return None
