@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from sena.evals import alarms as rules
-from sena.evals.alarms import Figures, Training, alarms
+from sena.evals.alarms import Figures, Training, alarms, readings
 
 NONE: Figures = MappingProxyType({})
 QUIET = Training(margin=5.0, drift=1.0, accuracy=0.9)
@@ -79,3 +79,15 @@ def test_training(training: Training | None, expected: list[str]) -> None:
 def test_a_skill_is_lost_when_its_whole_interval_is_beyond_the_threshold() -> None:
     assert names(skills={"vqa": change(-0.09, half=0.05)}) == ["skill"]
     assert names(skills={"vqa": change(-0.07, half=0.05)}) == []
+
+
+def test_what_each_alarm_looks_at() -> None:
+    """15 of the base's 20 words; half a nat of its 2.0 lost; the skill that is surest to have fallen."""
+    changes = {"duplicates": change(0.1), "grounding": change(-0.5)}
+    skills = {"vqa": change(-0.09, half=0.05), "pope": change(0.2)}
+    found = readings({"description_words": {"value": 15.0}}, BASE, changes, QUIET, skills)
+    assert found == pytest.approx(
+        {"duplicates": 0.1, "length": 0.75, "grounding": -0.25, "margin": 5, "drift": 1, "not learned": 0.9}
+        | {"skill": -0.04}
+    )
+    assert readings({}, {}, {}, None, {}) == {}

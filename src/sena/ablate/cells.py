@@ -6,6 +6,7 @@ Results of other sources of the package than today's are not mixed in: they coun
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import sena
 from sena import files
 from sena.recipes import load
 from sena.recipes.recipe import Recipe
+
+Found = Mapping["Cell", dict[str, Any] | None]
+"""Cells with their results; None for one that was not yet run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,14 @@ class Cell:
     settings: tuple[str, ...] = ()
 
     @property
+    def label(self) -> str:
+        """What the recipe is called in tables: of a file its name alone."""
+        return self.recipe if self.recipe.startswith("quirk:") else Path(self.recipe).stem
+
+    @property
     def name(self) -> str:
-        plain = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in Path(self.recipe).stem)
-        whole = plain if self.recipe.startswith("quirk:") is False else f"quirk-{self.recipe.removeprefix('quirk:')}"
-        return f"{whole}-base{self.base}-seed{self.seed}"
+        plain = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in self.label)
+        return f"{plain}-base{self.base}-seed{self.seed}"
 
 
 def key_of(cell: Cell, recipe: Recipe) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sena import files
 from sena.ablate import overlay
-from sena.ablate.cells import Cell, key_of, path_of, result
+from sena.ablate.cells import Cell, Found, key_of, path_of, result
 from sena.ablate.table import summary
 from sena.errors import SenaError
 from sena.progress import Reporter
@@ -39,35 +39,50 @@ def ablate(
     are compared with it. `bases` is the folder that `make bases` fills; the shipped base is always used.
     Raises SenaError for a recipe or a setting that does not exist, before any cell is run.
     """
-    out, reporter = Path(out), reporter or Reporter()
-    cells = make_cells(recipes, seeds, Path(bases), tuple(settings))
-    keys = {
-        cell: key_of(cell, overlay.in_miniature(cell.recipe, cell.model, cell.seed, cell.settings)) for cell in cells
-    }
-    waiting = [cell for cell in cells if result(cell, keys[cell], out) is None]
-    reporter.say(f"{len(cells) - len(waiting)} of {len(cells)} cells are there, {len(waiting)} are to be run")
-    with reporter.stage("cells", len(waiting)) as task, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        for cell in pool.map(lambda cell: _in_process(cell, out), waiting):
-            task.advance(1, cell.name)
-    found = {cell: result(cell, keys[cell], out) for cell in cells}
-    made = summary(found)
+    out = Path(out)
+    made = summary(run_cells(make_cells(recipes, seeds, Path(bases), tuple(settings)), out, jobs, reporter))
     files.write_json(out / "evidence.json", made)
     return made
 
 
+def run_cells(cells: Sequence[Cell], out: Path, jobs: int = 0, reporter: Reporter | None = None) -> Found:
+    """Run those cells that have no result yet, `jobs` at a time (0 for one a core). Returns all results."""
+    reporter, there = reporter or Reporter(), kept_cells(cells, out)
+    waiting = [cell for cell, made in there.items() if made is None]
+    reporter.say(f"{len(cells) - len(waiting)} of {len(cells)} cells are there, {len(waiting)} are to be run")
+    with reporter.stage("cells", len(waiting)) as task, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        for cell in pool.map(lambda cell: _in_process(cell, out), waiting):
+            task.advance(1, cell.name)
+    return {**there, **kept_cells(waiting, out)}
+
+
+def kept_cells(cells: Sequence[Cell], out: Path) -> Found:
+    """What there is of the cells' results, without running any."""
+    recipes = {cell: overlay.in_miniature(cell.recipe, cell.model, cell.seed, cell.settings) for cell in cells}
+    return {cell: result(cell, key_of(cell, recipe), out) for cell, recipe in recipes.items()}
+
+
 def make_cells(recipes: Sequence[str], seeds: Sequence[int], bases: Path, settings: tuple[str, ...] = ()) -> list[Cell]:
-    """Seed by seed, so that a table that is stopped early has every recipe with the first seeds."""
+    """Seed by seed, so that a table that is stopped early has every recipe with the first seeds.
+
+    Raises SenaError for two recipes that tables could not tell apart.
+    """
     wanted = dict.fromkeys([overlay.BASIS, *recipes])
     if "quirks" in wanted:
         del wanted["quirks"]
         wanted |= dict.fromkeys(overlay.quirks())
     models = {SHIPPED: names.model_folder("mini"), **_made_bases(bases)}
-    return [
+    made = [
         Cell(recipe, base, model, seed, settings)
         for seed in seeds
         for base, model in models.items()
         for recipe in wanted
     ]
+    labels: dict[str, str] = {}
+    for cell in made:
+        if labels.setdefault(cell.label, cell.recipe) != cell.recipe:
+            raise SenaError(f"{labels[cell.label]} and {cell.recipe} are both called {cell.label}: rename one file")
+    return made
 
 
 def _made_bases(folder: Path) -> dict[str, str]:

@@ -8,12 +8,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from sena.ablate.cells import Cell
+from sena.ablate.cells import Cell, Found
 from sena.ablate.overlay import BASIS
 from sena.stats import Figure, over_runs
 
 SHOWN = ("chair_i", "coverage", "pope_adversarial", "pope_popular", "vqa", "length")
-Found = Mapping[Cell, dict[str, Any] | None]
 
 
 def summary(found: Found) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def summary(found: Found) -> dict[str, Any]:
     Every figure is a mean over runs (base model x seed). A recipe of which nothing was run yet has `runs: 0`.
     """
     done = {cell: made for cell, made in found.items() if made is not None and "rounds" in made}
-    recipes = dict.fromkeys(cell.recipe for cell in found)
+    recipes = dict.fromkeys(cell.label for cell in found)
     start = {(cell.base, cell.seed): made["rounds"][0]["metrics"] for cell, made in done.items()}
     return {
         "seeds": sorted({cell.seed for cell in found}),
@@ -35,14 +34,15 @@ def summary(found: Found) -> dict[str, Any]:
 
 
 def _recipe(name: str, found: Found, done: Mapping[Cell, dict[str, Any]]) -> dict[str, Any]:
-    mine = {(cell.base, cell.seed): made for cell, made in done.items() if cell.recipe == name}
-    theirs = {(cell.base, cell.seed): made for cell, made in done.items() if cell.recipe == BASIS}
+    mine = {(cell.base, cell.seed): made for cell, made in done.items() if cell.label == name}
+    theirs = {(cell.base, cell.seed): made for cell, made in done.items() if cell.label == BASIS}
     last = {run: made["rounds"][-1] for run, made in mine.items()}
-    failed = [made["failed"] for cell, made in found.items() if cell.recipe == name and made and "failed" in made]
+    failed = [made["failed"] for cell, made in found.items() if cell.label == name and made and "failed" in made]
     return {
         "runs": len(mine),
-        "of": sum(cell.recipe == name for cell in found),
+        "of": sum(cell.label == name for cell in found),
         "failed": sorted(set(failed)),
+        "commits": sorted({made["commit"] for made in mine.values()}),
         "pairs": over_runs([float(sum(each["pairs"] for each in made["rounds"])) for made in mine.values()])
         if mine
         else {},

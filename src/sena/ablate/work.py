@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def run_cell(cell: Cell, out: Path) -> None:
     try:
         _remember(run, cell, recipe)
         evolve(recipe, run / "run", Reporter(Console(file=open(run / "said.txt", "w"))))  # noqa: SIM115
-        made["rounds"] = [_round(run / "run", number) for number in range(recipe.run.rounds + 1)]
+        made["rounds"] = [_round(run / "run", number, recipe.dpo.beta) for number in range(recipe.run.rounds + 1)]
     except SenaError as error:
         made["failed"] = str(error)
     made["seconds"] = round(time.monotonic() - start, 1)
@@ -44,14 +45,19 @@ def _remember(run: Path, cell: Cell, recipe: Any) -> None:
     files.write_json(run / "key.json", key_of(cell, recipe))
 
 
-def _round(run: Path, number: int) -> dict[str, Any]:
+def _round(run: Path, number: int, beta: float) -> dict[str, Any]:
+    """What is kept of a round: every figure from which tables, alarms and correlations are worked out again."""
+    from sena.rounds.watching import training
+
     folder = run / f"round-{number}"
-    evidence = files.read_json(folder / "evidence.json")
+    evidence, learned = files.read_json(folder / "evidence.json"), training(run / "metrics.jsonl", number, beta)
     bench = evidence["benchmarks"]["mini"]
     made = {name: bench.get(name, {}) for name in ("metrics", "to_base")}
     funnel = folder / "funnel.json"
     pairs = files.read_json(funnel)["pairs"] if funnel.is_file() else 0
-    return {**made, "watched": evidence.get("watched", {}), "alarms": evidence.get("alarms", []), "pairs": pairs}
+    watched, alarms = evidence.get("watched", {}), evidence.get("alarms", [])
+    trained = asdict(learned) if learned else None
+    return {**made, "watched": watched, "alarms": alarms, "training": trained, "pairs": pairs}
 
 
 def main() -> None:

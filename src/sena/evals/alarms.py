@@ -1,7 +1,8 @@
 """Alarms: a round after which the model is worse in form or substance, told from figures alone, each for one reason.
 
-The thresholds were set on the miniature with run seeds 100 to 104 and judged on seeds 0 to 4 (docs/evidence.md). They
-are wide on purpose: an alarm means collapse or harm, not a bad day. Every comparison is with the base model.
+The thresholds are wide on purpose: an alarm means collapse or harm, not a bad day. They are set on runs of the
+miniature with seeds 100 to 104 and judged on seeds 0 to 4 (`scripts/alarms.py`; docs/evidence.md says what came of
+it). Every comparison is with the base model.
 """
 
 from __future__ import annotations
@@ -61,11 +62,36 @@ def alarms(watched: Figures, base: Figures, change: Figures, training: Training 
     return [alarm for alarm in found if alarm is not None]
 
 
-def _length(watched: Figures, base: Figures) -> Alarm | None:
+def readings(
+    watched: Figures, base: Figures, change: Figures, training: Training | None, skills: Figures
+) -> dict[str, float]:
+    """The number that each alarm looks at, by the alarm's name, as far as it is known: what thresholds are set from.
+
+    `length` in multiples of the base's words, `grounding` as a share of the base's, `skill` the least upper end.
+    """
+    moved = ("yes_ratio", "distinct_questions", "duplicates")
+    found = {name: change[name]["value"] for name in moved if name in change}
+    times, before = _times(watched, base), base.get("grounding", {}).get("value", 0.0)
+    if times is not None:
+        found["length"] = times
+    if "grounding" in change and before > 0:
+        found["grounding"] = change["grounding"]["value"] / before
+    if training:
+        found |= {"margin": training.margin, "drift": training.drift, "not learned": training.accuracy}
+    if skills:
+        found["skill"] = min(figure["high"] for figure in skills.values())
+    return found
+
+
+def _times(watched: Figures, base: Figures) -> float | None:
     if "description_words" not in watched or not base.get("description_words", {}).get("value"):
         return None
-    times = watched["description_words"]["value"] / base["description_words"]["value"]
-    if SHORTER <= times <= LONGER:
+    return watched["description_words"]["value"] / base["description_words"]["value"]
+
+
+def _length(watched: Figures, base: Figures) -> Alarm | None:
+    times = _times(watched, base)
+    if times is None or SHORTER <= times <= LONGER:
         return None
     return Alarm("length", f"descriptions have {times:.2f} times the base's words")
 

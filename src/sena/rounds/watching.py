@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sena import files
@@ -81,8 +83,9 @@ def _prompts(job: Job) -> Prompts:
 def found_alarms(job: Job, number: int, evidence: dict[str, Any]) -> list[dict[str, str]]:
     """What speaks against the round's model, from its evidence, the base's, and the metrics of its training."""
     base = files.read_json(job.round(0).evidence).get("watched", {}).get("metrics", {})
-    seen = evidence.get("watched", {})
-    found = alarms(seen.get("metrics", {}), base, seen.get("to_base", {}), training(job, number), _skills(evidence))
+    seen, learned = evidence.get("watched", {}), training(job.run.metrics, number, job.recipe.dpo.beta)
+    changes = [bench.get("to_base", {}) for bench in evidence["benchmarks"].values()]
+    found = alarms(seen.get("metrics", {}), base, seen.get("to_base", {}), learned, skills(changes))
     return [asdict(alarm) for alarm in _once(found)]
 
 
@@ -95,22 +98,22 @@ def _once(found: list[Alarm]) -> list[Alarm]:
     return [*rest, Alarm("skill", f"{skills[0].text}, and {len(skills) - 1} other metrics got worse")]
 
 
-def _skills(evidence: dict[str, Any]) -> dict[str, Figure]:
+def skills(changes: Iterable[Mapping[str, Figure]]) -> dict[str, Figure]:
     """Paired differences of all metrics with a good direction, turned so that more is better."""
-    skills: dict[str, Figure] = {}
-    for bench in evidence["benchmarks"].values():
-        for name, figure in bench.get("to_base", {}).items():
+    found: dict[str, Figure] = {}
+    for change in changes:
+        for name, figure in change.items():
             good = metric(name).better
             if good:
                 ends = sorted((good * figure["low"], good * figure["high"]))
-                skills[name] = {"value": good * figure["value"], "low": ends[0], "high": ends[1]}
-    return skills
+                found[name] = {"value": good * figure["value"], "low": ends[0], "high": ends[1]}
+    return found
 
 
-def training(job: Job, number: int) -> Training | None:
+def training(metrics: Path, number: int, beta: float) -> Training | None:
     """The last quarter of the round's optimizer steps, from metrics.jsonl; None for a round that trained nothing."""
     steps: dict[int, dict[str, float]] = {}
-    for line in job.run.metrics.read_text().splitlines():
+    for line in metrics.read_text().splitlines():
         entry = json.loads(line)
         if entry["round"] == number and entry["stage"] == "train" and "rewards/margins" in entry:
             steps[entry["step"]] = entry  # a step that was repeated after a kill counts once
@@ -121,5 +124,4 @@ def training(job: Job, number: int) -> Training | None:
     def mean(name: str) -> float:
         return sum(step[name] for step in last) / len(last)
 
-    beta = job.recipe.dpo.beta
     return Training(mean("rewards/margins") / beta, mean("rewards/chosen") / beta, mean("rewards/accuracies"))
