@@ -254,7 +254,7 @@ def test_compact_counts_every_row(tmp_path: Path) -> None:
     for number, part in enumerate(shards.split(images(*names), 2)):
         made = make_pairs(part, engine, open_image, recipe().stages(), CONTEXT, 2)
         shards.write_shard(folder.shard(number), made, part, {})
-    funnel = shards.compact(folder, 2)
+    funnel = shards.compact(folder, range(2))
     assert funnel["images"] == 3
     assert funnel["questions"] == funnel["answers"] == 2
     assert funnel["pairs_by_kind"] == {"answer": 1, "description": 2}

@@ -13,6 +13,8 @@ from sena import files, ids
 from sena.data import shards
 from sena.data.make_pairs import Tables
 from sena.data.run_stage import Dropped, Said
+from sena.evals import watch
+from sena.evals.watch import Watched
 from sena.images.sources import Skipped
 from sena.records import Image, Pair, Row
 from sena.report.write import Look
@@ -102,10 +104,33 @@ def make_run(path: Path, rounds: int = 2, text: str = "", evidence: bool = True)
     )
     for number in range(1, rounds + 1):
         make_round(run, number, text)
+    tables.write(run.round(0).images, Image, [image(0, place) for place in range(3)])
     for number in range(rounds + 1):
         benchmarks = {"mini": figures(number / rounds, number > 0)} if evidence else {}
-        files.write_json(run.round(number).evidence, {"round": number, "benchmarks": benchmarks})
+        make_watched(run, number, text)
+        found = {"benchmarks": benchmarks, "watched": watched_figures(number), "alarms": []}
+        files.write_json(run.round(number).evidence, {"round": number, **found})
     return run
+
+
+def make_watched(run: RunFolder, number: int, text: str = "") -> None:
+    """What the round's model said of the three pictures that are set aside."""
+    records = [
+        Watched(image(0, place).id, "q", "what is this?", f"round {number} said{text}", ("a", "a"), "no", -1, -2, -3)
+        for place in range(3)
+    ]
+    lines = "".join(json.dumps(watch.to_json(record)) + "\n" for record in records)
+    files.write_text(run.round(number).path / "eval" / "watched.jsonl", lines)
+
+
+def watched_figures(number: int) -> dict:
+    def figure(value: float, half: float) -> dict:
+        return {"value": value, "low": value - half, "high": value + half, "n": 3.0}
+
+    found: dict = {"metrics": {"grounding": figure(1.8 - 0.1 * number, 0.2), "duplicates": figure(0.0, 0.0)}}
+    if number:
+        found["to_base"] = {"grounding": figure(-0.1 * number, 0.02), "duplicates": figure(0.0, 0.0)}
+    return found
 
 
 def make_round(run: RunFolder, number: int, text: str = "", shards_done: int = 2) -> None:
@@ -118,7 +143,7 @@ def make_round(run: RunFolder, number: int, text: str = "", shards_done: int = 2
         part = drawn[3 * place : 3 * place + 3]
         shards.write_shard(folder.shard(place), shard_tables(part, text), part, {"batch": 8})
     if shards_done == 2:
-        shards.compact(folder, 2)
+        shards.compact(folder, range(2))
     with open(run.metrics, "a") as handle:
         for line in log_lines(number):
             handle.write(json.dumps(line) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -49,34 +49,34 @@ def is_done(folder: Path, images: Sequence[Image]) -> bool:
     return True
 
 
-def map_inline(
-    shards: Sequence[Sequence[Image]], work: Callable[[int, Sequence[Image]], None], done: list[bool]
-) -> None:
-    """Do the shards that are not done, one after the other, in this process."""
-    for number, images in enumerate(shards):
-        if not done[number]:
-            work(number, images)
+def given_up(image: str, reason: str) -> Dropped:
+    """An image that no worker could work on."""
+    return Dropped(image, image, "image", "worker", reason)
 
 
-def compact(round_folder: RoundFolder, count: int, choose: Callable[[list[Pair]], list[Pair]] = list) -> dict[str, Any]:
-    """Join the tables of all shards in id order and count the rows on their way. Written once, and then only read.
+def compact(
+    round_folder: RoundFolder,
+    numbers: Iterable[int],
+    choose: Callable[[list[Pair]], list[Pair]] = list,
+    lost: Sequence[Dropped] = (),
+) -> dict[str, Any]:
+    """Join the tables of the shards `numbers` in id order and count the rows on their way. Written once, and then only
+    read.
 
-    `choose` says what of all pairs, in id order, is learned from; the others are dropped as `over max_pairs`.
+    `choose` says what of all pairs, in id order, is learned from; the others are dropped as `over max_pairs`. `lost`
+    are drops of no shard, since theirs failed.
     Returns the funnel: `drawn`, `questions`, `answers`, `pairs` and `dropped` (stage: reason: count).
     """
+    folders = [round_folder.shard(number) for number in numbers]
     joined = {
-        name: [
-            record
-            for number in range(count)
-            for record in parquet.read(round_folder.shard(number) / f"{name}.parquet", kind)
-        ]
+        name: [record for folder in folders for record in parquet.read(folder / f"{name}.parquet", kind)]
         for name, kind in KINDS.items()
     }
     joined = {name: sorted(records, key=lambda record: record.id) for name, records in joined.items()}
     made, joined["pairs"] = joined["pairs"], choose(joined["pairs"])
     kept = {pair.id for pair in joined["pairs"]}
     over = [dropped_pair(pair, "choose", "over max_pairs") for pair in made if pair.id not in kept]
-    joined["drops"] = sorted([*joined["drops"], *over], key=lambda drop: drop.id)
+    joined["drops"] = sorted([*joined["drops"], *over, *lost], key=lambda drop: drop.id)
     for name, kind in KINDS.items():
         parquet.write(round_folder.table(name), kind, joined[name])
     funnel = count_rows(parquet.read(round_folder.images, Image), joined)

@@ -48,16 +48,18 @@ class Pictures:
         """
         picture = self._kept.pop(image_id, None)
         if picture is None:
-            picture = self._decode(self._images[image_id])
+            picture = decode(self.read(image_id), self._limits)
         self._kept[image_id] = picture
         self._forget()
         return picture.copy()
 
-    def _decode(self, image: Image) -> PIL.Image:
+    def read(self, image_id: str) -> bytes:
+        """The picture's file, undecoded. Raises as `open` does, but for what is wrong inside of the file."""
+        image = self._images[image_id]
         data = self._sources[image.source].read(image.path)
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise ImageError("changed since it was drawn", f"{image.source}: {image.path}")
-        return decode(data, self._limits)
+        return data
 
     def _forget(self) -> None:
         """Let go of the longest unused until the rest fits."""

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from sena.align.config import AlignmentConfig, AlignSettings, DpoConfig, LoraConfig, TrainConfig
 from sena.config import Config
+from sena.data.config import ComputeConfig
 from sena.engines.base import EngineConfig
 from sena.errors import RecipeError
 from sena.evals.base import EvalConfig
@@ -43,6 +44,8 @@ class Recipe(Config):
     """Where its pictures come from."""
     engine: EngineConfig = Field(default_factory=EngineConfig)
     """How prompts are put together."""
+    compute: ComputeConfig = Field(default_factory=ComputeConfig)
+    """Who makes the pairs: this process, processes, or a Ray cluster."""
     question: QuestionConfig
     """Self-questioning: asking."""
     check: CheckConfig
@@ -85,6 +88,15 @@ class Recipe(Config):
             raise ValueError(
                 f"model.quantize: {self.model.quantize} holds weights that cannot learn: set train.method to lora, or "
                 "model.quantize to none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_share_no_device(self) -> Recipe:
+        if self.compute.kind != "inline" and self.model.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(
+                f"compute.kind: {self.compute.kind} gives every worker a GPU of its own: set model.device to auto in "
+                f"place of {self.model.device}"
             )
         return self
 

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 
 from sena import files
+from sena.data.actors import demand_ray
+from sena.data.config import ComputeConfig
 from sena.engines.local import LocalEngine
 from sena.engines.looks import demand
 from sena.errors import RunFolderError
@@ -149,9 +151,7 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         if remark:
             reporter.say(remark)
     plan = files.read_json(run.manifest)["plan"]
-    torch.set_num_threads(plan["threads"])
-    if resolve_device(recipe.model.device).type == "cpu":  # on a GPU it costs speed, and bytes are promised on CPUs
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    settle(recipe, plan)
     told = Trackers(recipe.run.trackers, run.path.resolve().name, recipe.model_dump(mode="json"), run.metrics)
     metrics = Metrics(run.metrics, run.path / "tensorboard", told)
     try:
@@ -160,11 +160,20 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         metrics.close()
 
 
+def settle(recipe: Recipe, plan: dict[str, Any]) -> None:
+    """What every process of a run sets before it computes, so that all give the same bytes."""
+    torch.set_num_threads(plan["threads"])
+    if resolve_device(recipe.model.device).type == "cpu":  # on a GPU it costs speed, and bytes are promised on CPUs
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
 def _demand_usable(recipe: Recipe) -> None:
     """What can be told in seconds is told before a run folder is made, which would then hold the mistaken recipe.
 
     Raises SenaError when there is no such model, or no pictures, or a corruption that this model's input forbids.
     """
+    if recipe.compute.kind == "ray":
+        demand_ray()
     vlm = load_without_weights(names.model_folder(recipe.model.name))
     bound(vlm.processor, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
@@ -183,7 +192,7 @@ def _pinned(recipe: Recipe) -> Recipe:
 
 def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:
     old, _ = recipes.load(Recipe, run.recipe)
-    keys = recipes.differing_keys(old, recipe)
+    keys = [key for key in recipes.differing_keys(old, recipe) if not key.startswith("compute.")]
     if keys:
         raise RunFolderError(
             f"{run.path} was begun with another recipe (it differs in {', '.join(keys)}): "
@@ -210,13 +219,19 @@ def _manifest(recipe: Recipe) -> dict[str, Any]:
         "git": git_commit(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "plan": {
-            "threads": engine.threads or os.cpu_count() or 1,
+            "threads": engine.threads or _threads(recipe.compute),
             "batch": engine.batch,
             "shard": engine.shard,
             "window": engine.window,
             "dtype": str(resolve_dtype(recipe.model.dtype, device)).removeprefix("torch."),
         },
     }
+
+
+def _threads(compute: ComputeConfig) -> int:
+    """The machine's processors, shared out when several workers of it have to do with them."""
+    sharing = compute.workers if compute.kind == "processes" else 1
+    return max(1, (os.cpu_count() or 1) // max(1, sharing))
 
 
 def git_commit() -> str:

@@ -44,6 +44,11 @@ class RoundFolder:
         return self.path / "funnel.json"
 
     @property
+    def failed(self) -> Path:
+        """Shards that no worker lived through, at the last start: written when there are any."""
+        return self.path / "failed_shards.json"
+
+    @property
     def reference(self) -> Path:
         return self.path / "reference"
 

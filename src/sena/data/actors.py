@@ -1,0 +1,140 @@
+"""Workers as actors of Ray, on this machine or on a cluster that may grow and shrink meanwhile.
+
+Actors are asked for up to the crew's size; those that the cluster has room for work, and the others are what makes an
+autoscaler add nodes. Ray places and ends them, and nothing else: retries and time-outs are the pool's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from sena.data.config import ComputeConfig
+from sena.data.crew import Answer, Hand, Make, Order, Served, Task
+from sena.errors import SenaError
+
+STORE_BYTES = 100_000_000
+"""Shared memory of a Ray that we start: only small numbers travel, and its own default takes a third of the memory."""
+
+
+@dataclass(eq=False, slots=True)
+class Actor:
+    """A worker as an actor. At any time at most one answer of it is awaited."""
+
+    crew: Actors
+    remote: Any
+    waits: Any
+    asked: str = "started"
+
+    def prepare(self) -> None:
+        self.asked, self.waits = "prepare", self.remote.prepare.remote(self.crew.make, self.crew.order)
+
+    def ask(self, task: Task) -> None:
+        self.asked, self.waits = "run", self.remote.run.remote(asdict(task))
+
+    def dismiss(self) -> None:
+        self.waits = None
+        self.crew.ray.kill(self.remote)
+
+    def heard(self) -> Answer:
+        """The answer that was awaited, which has come."""
+        from ray.exceptions import RayError, RayTaskError
+
+        waits, self.waits = self.waits, None
+        try:
+            value = self.crew.ray.get(waits)
+        except RayTaskError as error:
+            self.dismiss()
+            return Answer("died", f"failed with {type(error.cause).__name__}: {error.cause}")
+        except RayError as error:  # its process or its node is gone, or cannot be reached
+            self.dismiss()
+            return Answer("died", f"was lost ({type(error).__name__})")
+        return Answer("started", value) if self.asked == "started" else Answer(**value)
+
+
+@dataclass(slots=True)
+class Actors:
+    """Asks Ray for workers."""
+
+    ray: Any
+    size: int
+    make: Make
+    order: Order
+    needs: dict[str, float]
+    _remote: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._remote = self.ray.remote(**self.needs, max_restarts=0, max_task_retries=0)(Node)
+
+    def hire(self) -> Actor:
+        remote = self._remote.remote()
+        return Actor(self, remote, remote.name.remote())
+
+    def wait(self, hands: Collection[Any], seconds: float) -> list[tuple[Hand, Answer]]:
+        """The next answer, or nothing within `seconds`."""
+        awaited = {hand.waits: hand for hand in hands if hand.waits is not None}
+        come, _ = self.ray.wait(list(awaited), timeout=seconds)
+        return [(awaited[each], awaited[each].heard()) for each in come]
+
+
+class Node(Served):
+    """What runs in the actor."""
+
+    def name(self) -> str:
+        """Comes back as soon as a node has taken the actor up."""
+        import socket
+
+        return socket.gethostname()
+
+
+def demand_ray() -> None:
+    """Raises SenaError when Ray is not installed."""
+    if find_spec("ray") is None:
+        raise SenaError("compute.kind: ray needs Ray: pip install sena[ray]")
+
+
+@contextlib.contextmanager
+def actors(config: ComputeConfig, make: Make, order: Order, threads: int, on_gpu: bool) -> Iterator[Actors]:
+    """A crew of actors with `threads` processors each, or what `config.ray` says. `on_gpu` wants a GPU where there are
+    any. A Ray that runs in this program already is used and left running; one that is started here ends here.
+
+    Raises SenaError when the cluster cannot be reached.
+    """
+    demand_ray()
+    import ray
+
+    cpus = config.ray.num_cpus or threads
+    was_there = ray.is_initialized()
+    if not was_there:
+        _init(ray, config, cpus)
+    try:
+        has = ray.cluster_resources()
+        gpus = config.ray.num_gpus if config.ray.num_gpus is not None else float(on_gpu and has.get("GPU", 0) > 0)
+        room = has.get("GPU", 0) / gpus if gpus else has.get("CPU", 0) / cpus
+        yield Actors(ray, config.workers or max(1, int(room)), make, order, {"num_cpus": cpus, "num_gpus": gpus})
+    finally:
+        if not was_there:
+            ray.shutdown()
+
+
+def _init(ray: Any, config: ComputeConfig, cpus: float) -> None:
+    """Join the cluster, or start one of this machine alone: no dashboard, no reports to anyone, quiet."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if config.ray.address is None:
+        room = max(os.cpu_count() or 1, math.ceil(config.workers * cpus))
+        store = {"object_store_memory": STORE_BYTES}
+        ray.init("local", num_cpus=room, include_dashboard=False, **store, **quiet)
+        return
+    try:
+        ray.init(config.ray.address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SenaError(
+            f"The Ray cluster {config.ray.address} (compute.ray.address) was not reached: {first}"
+        ) from error
