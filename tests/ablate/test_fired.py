@@ -52,8 +52,8 @@ def test_runs_are_counted_once_and_readings_span_all_rounds() -> None:
 
 
 def test_nothing_run_is_said_so() -> None:
-    assert markdown(fired({cell: None for cell in FOUND})) == "not yet run\n"
-    assert "| any | 0 | not yet run |" in markdown(fired({**FOUND, **{each: None for each in list(FOUND)[2:]}}))
+    assert markdown(fired(dict.fromkeys(FOUND))) == "not yet run\n"
+    assert "| any | 0 | not yet run |" in markdown(fired({**FOUND, **dict.fromkeys(list(FOUND)[2:])}))
 
 
 def test_thresholds_are_set_on_other_pictures_than_they_are_judged_on() -> None:

@@ -53,7 +53,12 @@ def run_cells(cells: Sequence[Cell], out: Path, jobs: int = 0, reporter: Reporte
     with reporter.stage("cells", len(waiting)) as task, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         for cell in pool.map(lambda cell: _in_process(cell, out), waiting):
             task.advance(1, cell.name)
-    return {**there, **kept_cells(waiting, out)}
+    made = kept_cells(waiting, out)
+    if None in made.values():
+        reporter.say(
+            "The source changed while cells ran: those of the old one count as not yet run, so run again", "red"
+        )
+    return {**there, **made}
 
 
 def kept_cells(cells: Sequence[Cell], out: Path) -> Found:
