@@ -56,7 +56,7 @@ def run_cells(cells: Sequence[Cell], out: Path, jobs: int = 0, reporter: Reporte
     made = kept_cells(waiting, out)
     if None in made.values():
         reporter.say(
-            "The source changed while cells ran: those of the old one count as not yet run, so run again", "red"
+            "The source changed while cells ran: what the old one made counts as not yet run", "red"
         )
     return {**there, **made}
 
