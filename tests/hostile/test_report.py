@@ -55,7 +55,9 @@ def test_the_page_has_the_elements_of_a_harmless_run(tmp_path: Path, harmless: P
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "long"])
 def test_every_character_is_there_to_be_read(tmp_path: Path, name: str) -> None:
     page = Page(write_report(make_run(tmp_path / "run", 1, f" {HOSTILE[name]}"), picture, LOOK).read_text())
-    assert f"What is on the table? {HOSTILE[name]}" in page.text
+    shown = ["".join(text for _, text in pieces) for each in page.rows for _, _, pieces in each["texts"]]
+    assert f"What is on the table? {HOSTILE[name]}" in shown
+    assert f"said {HOSTILE[name]}" in page.text
 
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
@@ -92,7 +94,7 @@ def test_names_of_metrics_reasons_and_runs_are_text_too(tmp_path: Path) -> None:
         handle.write('{"round": "</svg><script>", "stage": "train", "step": 1, "loss/dpo": 0.5}\n')
     page = Page(write_report(run, picture, LOOK).read_text())
     assert not page.open
-    assert not page.all("script")
+    assert [each.get("type") for each in page.all("script")] == ["application/json", None]
     assert evil in page.text
 
 

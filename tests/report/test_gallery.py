@@ -12,7 +12,8 @@ from PIL import Image as PIL
 from sena.errors import ImageError
 from sena.images.corrupt import corrupt_picture
 from sena.records import Corruption
-from sena.report.gallery import Pictures, clip, compare, sample
+from sena.report.differ import clip, compare
+from sena.report.gallery import Pictures, sample
 from tests.report.make import LOOK, image, pairs, picture, row
 
 ALL = [pair for number in range(8) for pair in pairs(row(image(1, number)))]

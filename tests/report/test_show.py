@@ -17,8 +17,8 @@ from rich.console import Console
 
 from sena.data.run_stage import Said
 from sena.errors import SenaError
+from sena.report.read import turn
 from sena.report.show import story, summary, tables
-from sena.report.story import _turn
 from tests.report.make import image, make_round, make_run, pairs, row
 
 
@@ -104,7 +104,7 @@ def test_replies_are_told_in_the_order_of_the_stages() -> None:
         Said(f"r/{stage}/{attempt}/x", "i", stage, "", "", True, 1)
         for stage, attempt in [("answer", 0), ("check", 10), ("check", 2), ("a later stage", 0), ("question", 0)]
     ]
-    assert [reply.id for reply in sorted(said, key=_turn)] == [
+    assert [reply.id for reply in sorted(said, key=turn)] == [
         "r/question/0/x", "r/check/2/x", "r/check/10/x", "r/answer/0/x", "r/a later stage/0/x",
     ]  # fmt: skip
 

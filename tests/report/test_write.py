@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +30,7 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
         self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
+        self.text, self.data = "", ""
         self.open: list[str] = []
         self.feed(html)
         self.close()
@@ -43,8 +47,15 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if self.open and self.open[-1] == "script" and self.all("script")[-1].get("id") == "data":
+            self.data += data
+        elif not {"style", "script"} & set(self.open):
             self.text += data
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What the page's script shows, row by row."""
+        return json.loads(self.data)["entries"]
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -52,6 +63,10 @@ class Page(HTMLParser):
 
 def page_of(run, *arguments) -> Page:
     return Page(write_report(run, *arguments).read_text())
+
+
+def words_of(page: Page) -> str:
+    return " ".join(page.text.split())
 
 
 def test_the_page_tells_evidence_costs_losses_funnel_and_pairs(tmp_path: Path) -> None:
@@ -66,25 +81,61 @@ def test_the_page_tells_evidence_costs_losses_funnel_and_pairs(tmp_path: Path) -
         "4 not settled",  # two a round
         "6 images drawn",
         "6 pairs kept",
-        "chosen -12.5, rejected -20.0, margin +7.5",
-        f"sena show {run.path} --id {wanted.id}",
         "1 min 00 s",  # 20 + 10 seconds a round
         "2.0 GB",
         "0.30",  # 12 pairs in 40 seconds
-        "Where is the table?",
         "reward margin",
     ):
         assert text in words, text
-    pictures = page.all("img")
-    assert len(pictures) == 2 * 12
-    assert all((each["src"] or "").startswith("data:image/png;base64,") and each["alt"] for each in pictures)
     assert run.report.stat().st_size < 5_000_000
 
 
-def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
+def test_the_page_carries_pairs_and_drops_with_their_pictures(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    wanted = pairs(row(image(1, 1)))[1]
+    page = page_of(run, picture, LOOK, {wanted.id: (-12.5, -20.0)})
+    assert [(each["what"], each["round"]) for each in page.rows] == [
+        *([("pair", 2)] * 6 + [("drop", 2)] * 4),
+        *([("pair", 1)] * 6 + [("drop", 1)] * 4),
+    ]
+    shown = next(each for each in page.rows if each["id"] == wanted.id)
+    texts = {label: (mark, pieces) for label, mark, pieces in shown["texts"]}
+    assert texts["asked first"] == ("rejected", [[True, "Where"], [False, " is the table?"]])
+    assert texts["settled question"] == (
+        "chosen",
+        [[True, "What"], [False, " is "], [True, "on "], [False, "the table?"]],
+    )
+    assert texts["chosen, enhanced"] == ("chosen", [[False, "A "], [True, "red apple"], [False, "."]])
+    assert texts["rejected"] == ("rejected", [[False, "A "], [True, "knife"], [False, "."]])
+    assert shown["facets"] == {
+        "kept": "pair",
+        "round": "1",
+        "kind": "answer",
+        "spoiled by": "diffusion",
+        "enhanced": "changed",
+        "question": "changed by the check",
+    }
+    lengths = {"length of chosen": 12, "length of rejected": 8}
+    assert shown["numbers"] == {**lengths, "margin": 7.5, "chosen log-probability": -12.5}
+    assert shown["notes"] == ["log-probability under the reference: chosen -12.5, rejected -20.0, margin +7.5"]
+    known = json.loads(page.data)["pictures"]
+    for each in page.rows:
+        for key in [each["clean"], each["spoiled"]] if each["what"] == "pair" else [each["clean"]]:
+            assert known[key]["uri"].startswith("data:image/png;base64,")
+
+
+def test_a_drop_tells_what_was_said_before_it(tmp_path: Path) -> None:
+    page = page_of(make_run(tmp_path / "run", rounds=1), picture, LOOK)
+    unsettled = next(each for each in page.rows if each["facets"].get("reason") == "not settled")
+    assert unsettled["notes"] == ["3 tries"]
+    assert [label for label, _, _ in unsettled["texts"]] == ["asked", "said in question"]
+    assert unsettled["texts"][1][2] == [[False, "Ask.\n→ QUESTION: Where is the table?"]]
+
+
+def test_the_page_loads_nothing_and_runs_nothing_but_its_own_script(tmp_path: Path) -> None:
     html = write_report(make_run(tmp_path / "run"), picture, LOOK).read_text()
     page = Page(html)
-    assert not {name for name, _ in page.elements} & {"script", "link", "iframe", "object", "form"}
+    assert not {name for name, _ in page.elements} & {"link", "iframe", "object", "form"}
     for _, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "xlink:href", "action"):
@@ -93,7 +144,13 @@ def test_the_page_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
     assert "@import" not in html
     policy = page.all("meta")[1]
     assert policy["http-equiv"] == "Content-Security-Policy"
-    assert (policy["content"] or "").startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+    [script] = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy["content"] == (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data: file: 'self'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\(", script)
 
 
 def test_the_page_can_be_used_by_keyboard_and_by_ear(tmp_path: Path) -> None:
@@ -116,7 +173,54 @@ def test_equal_runs_give_equal_pages(tmp_path: Path) -> None:
 def test_without_pictures_the_page_says_why(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path / "run"))
     assert not page.all("img")
-    assert "pictures were not at hand when this page was written" in page.text
+    known = json.loads(page.data)["pictures"].values()
+    assert {each["reason"] for each in known} == {
+        "pictures were not at hand when this page was written", "how the model sees pictures is not known here"
+    }  # fmt: skip
+
+
+def test_what_is_watched_without_labels_is_told_with_its_meaning(tmp_path: Path) -> None:
+    page = page_of(make_run(tmp_path / "run"), picture, LOOK)
+    words = words_of(page)
+    assert "nobody says what is on them" in words
+    assert "nats a token that the picture adds to its own description, against no picture" in words
+    assert "1.600" in words
+    assert len(page.all("img")) == 3  # those set aside; all other pictures are shown by the script
+    for number in range(3):
+        assert words.count(f"round {number} said") == 3
+    assert "No alarm: length, grounding" in words
+
+
+def test_an_alarm_is_on_the_first_screen_with_its_meaning_below(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    found = files.read_json(run.round(2).evidence)
+    alarm = {"name": "duplicates", "text": "descriptions that another picture gets too rose by 40%"}
+    files.write_json(run.round(2).evidence, {**found, "alarms": [alarm]})
+    files.write_json(run.result, {"round": 1})
+    words = words_of(page_of(run))
+    before = words.index("Alarm after round 2: descriptions that another picture gets too rose by 40%")
+    assert before < words.index("1 min 00 s")
+    assert "The run went back: it stands by the model of round 1." in words
+    assert "It describes different pictures alike." in words
+    assert "No alarm" not in words
+
+
+def test_pairs_of_a_file_are_told_as_such(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", rounds=1)
+    files.write_json(run.round(1).path / "imported.json", {"file": "pairs.jsonl", "sha256": "0", "layout": "trl"})
+    words = words_of(page_of(run))
+    assert "they come from the file pairs.jsonl, in the layout of trl" in words
+    assert "questions settled" not in words
+
+
+def test_pictures_without_room_lie_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path / "run", rounds=1)
+    monkeypatch.setattr(write, "PICTURE_BYTES", 0)
+    page = page_of(run, picture, LOOK)
+    addresses = [str(each["src"]) for each in page.all("img")]
+    addresses += [each["uri"] for each in json.loads(page.data)["pictures"].values()]
+    assert len(addresses) > 12
+    assert all((run.path / address).is_file() and address.startswith("report-pictures/") for address in addresses)
 
 
 def test_without_a_benchmark_nothing_is_claimed(tmp_path: Path) -> None:
@@ -137,7 +241,7 @@ def test_a_run_in_the_middle_of_its_first_round(tmp_path: Path) -> None:
     words = " ".join(page.text.split())
     assert "So far only the base model was measured" in words
     assert "(still at work)" in words
-    assert "3 of 3 pairs" in words
+    assert "3 of 3 pairs and 2 of 2 drops are in this page" in words
 
 
 def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
@@ -175,7 +279,8 @@ def test_a_page_that_grows_too_large_shows_fewer_pairs(tmp_path: Path, monkeypat
     run = make_run(tmp_path / "run", rounds=1)
     whole = write_report(run).stat().st_size
     monkeypatch.setattr(write, "MOST_BYTES", whole - 1)
-    assert "2 of 6 pairs" in " ".join(page_of(run).text.split())
+    monkeypatch.setattr(write, "PAIRS_A_ROUND", (300, 2))
+    assert "2 of 6 pairs and 4 of 4 drops are in this page; all of them: sena view" in words_of(page_of(run))
 
 
 def test_many_rounds_share_the_room(tmp_path: Path) -> None:
@@ -183,7 +288,7 @@ def test_many_rounds_share_the_room(tmp_path: Path) -> None:
     for number in range(2, 31):
         make_round(run, number, shards_done=1)
     page = page_of(run, picture, LOOK)
-    assert len(page.all("article")) <= 240
+    assert len(page.rows) == 30 * 6 + 29 * 2 + 4 - 29 * 3
     assert run.report.stat().st_size < 5_000_000
 
 

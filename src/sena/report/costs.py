@@ -46,7 +46,7 @@ def costs(rounds: Sequence[RoundData], lines: Sequence[dict[str, Any]]) -> Costs
     return Costs(
         stages=stages,
         seconds=sum(stage.seconds for stage in stages if "/" not in stage.name),  # pairs/check is a part of pairs
-        images=sum(each.rows.get("images", 0) for each in rounds),
+        images=sum(each.rows.get("images", 0) for each in rounds if each.number),  # those of round 0 are only watched
         pairs=pairs,
         pairs_per_second=pairs / making if making else 0.0,
         memory=max((stage.memory for stage in stages), default=0),

@@ -1,29 +1,29 @@
-"""The pairs that the page shows: which ones, their pictures, and where chosen and rejected differ."""
+"""The pairs that the page shows: which ones, and their pictures."""
 
 from __future__ import annotations
 
 import base64
-import difflib
+import hashlib
 import io
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
+from pathlib import Path
 
 from PIL import Image as PIL
 
+from sena import files
 from sena.errors import ImageError, SenaError
 from sena.images.kinds import shown
-from sena.records import Corruption, Pair, Row
-from sena.report.read import RoundData
+from sena.records import Corruption, Pair
+from sena.report.differ import clip
 from sena.seeds import derive
-from sena.text import printable, unspaced
 
 OpenImage = Callable[[str], PIL.Image]
 SIDE = 240  # of a thumbnail; small pictures are shown as they are
-MOST_WORDS = 600  # comparing is quadratic
-MOST_CHARACTERS = 2000
-_WORDS = re.compile(r"\s+|[^\W_]+|.", re.DOTALL)
+TINY = 96
+MOST_REASON = 200
+LEFT_OUT = "left out, to keep this page small"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,72 +41,80 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A data URI, or the reason why there is none."""
+    """A data URI, or the path of a file beside the page, or the reason why there is none. `key` is its own name."""
 
+    key: str = ""
     uri: str = ""
     reason: str = ""
     side: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One pair with everything that the page says about it. `chosen` and `rejected` are (differs, text) pieces."""
-
-    pair: Pair
-    row: Row | None
-    clean: Picture
-    spoiled: Picture
-    chosen: list[tuple[bool, str]]
-    rejected: list[tuple[bool, str]]
-    scores: tuple[float, float] | None
-
-
 @dataclass
 class Pictures:
-    """Makes thumbnails, each once, until `left` bytes of data URIs are spent. Never raises over a picture."""
+    """Makes thumbnails, each once, until `left` bytes of data URIs are spent; the rest goes to files in the folder
+    `aside`, where there is one. Never raises over a picture."""
 
     open_image: OpenImage | None
     look: Look | None
     left: int
-    _made: dict[tuple[object, ...], Picture] = field(default_factory=dict)
+    aside: Path | None = None
+    made: dict[str, Picture] = field(default_factory=dict)
 
     def clean(self, image_id: str) -> Picture:
-        return self._keep((image_id,), lambda picture: _small(picture), image_id)
+        return self._keep(image_id, _small, image_id)
 
     def spoiled(self, pair: Pair, images: Sequence[str] = ()) -> Picture:
         """The picture as the model saw it when it wrote the rejected answer. `images` are the round's ids, sorted."""
         if not pair.corruption:
-            return Picture(reason="not spoiled")
+            return self._none("not spoiled")
         if pair.corruption == "no_image":
-            return Picture(reason="asked without a picture")
+            return self._none("asked without a picture")
         look = self.look
         if look is None:
-            return Picture(reason="how the model sees pictures is not known here")
+            return self._none("how the model sees pictures is not known here")
         corruption = Corruption(pair.corruption, pair.strength, pair.corruption_seed)
         try:
             image_id = shown(pair.image_id, corruption, images) or pair.image_id
         except SenaError as error:
-            return Picture(reason=f"the picture cannot be shown: {error}")
-        key = (image_id, pair.corruption, pair.strength, pair.corruption_seed)
+            return self._none(f"the picture cannot be shown: {error}")
+        key = f"{image_id} {pair.corruption} {pair.strength:g} {pair.corruption_seed}"
         return self._keep(key, lambda picture: _spoil(picture, corruption, look), image_id)
 
-    def _keep(self, key: tuple[object, ...], make: Callable[[PIL.Image], PIL.Image], image_id: str) -> Picture:
-        if key not in self._made:
-            self._made[key] = self._make(make, image_id)
-        return self._made[key]
+    def _none(self, reason: str) -> Picture:
+        return self.made.setdefault(reason, Picture(reason, reason=reason))
 
-    def _make(self, make: Callable[[PIL.Image], PIL.Image], image_id: str) -> Picture:
+    def _keep(self, key: str, make: Callable[[PIL.Image], PIL.Image], image_id: str) -> Picture:
+        if key not in self.made:
+            self.made[key] = self._make(key, make, image_id)
+        return self.made[key]
+
+    def _make(self, key: str, make: Callable[[PIL.Image], PIL.Image], image_id: str) -> Picture:
         if self.open_image is None:
-            return Picture(reason="pictures were not at hand when this page was written")
+            return Picture(key, reason="pictures were not at hand when this page was written")
         try:
             picture = make(self.open_image(image_id))
         except (ImageError, SenaError, OSError, KeyError, ValueError, TypeError) as error:
-            return Picture(reason=f"the picture cannot be shown: {error}")
-        uri = _data_uri(picture)
+            return Picture(key, reason=clip(f"the picture cannot be shown: {error}", MOST_REASON))
+        data, kind = _encode(picture)
+        uri = self._inside(data, kind) or self._beside(key, data, kind)
+        return Picture(key, uri, side=max(picture.size)) if uri else Picture(key, reason=LEFT_OUT)
+
+    def _inside(self, data: bytes, kind: str) -> str:
+        """A data URI while there is room for it, else nothing."""
+        uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         if len(uri) > self.left:
-            return Picture(reason="left out, to keep this page small")
+            return ""
         self.left -= len(uri)
-        return Picture(uri, side=max(picture.size))
+        return uri
+
+    def _beside(self, key: str, data: bytes, kind: str) -> str:
+        """The path, seen from the page, of a file in `aside`; nothing without such a folder."""
+        if self.aside is None:
+            return ""
+        name = f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.{kind}"
+        if not (self.aside / name).is_file():
+            files.write_bytes(self.aside / name, data)
+        return f"{self.aside.name}/{name}"
 
 
 def _small(picture: PIL.Image) -> PIL.Image:
@@ -128,16 +136,15 @@ def _spoil(picture: PIL.Image, corruption: Corruption, look: Look) -> PIL.Image:
     return corrupt_picture(square, corruption, look.mean, look.std, (look.size, look.size))
 
 
-def _data_uri(picture: PIL.Image) -> str:
+def _encode(picture: PIL.Image) -> tuple[bytes, str]:
     """PNG for what is tiny, where JPEG would smear; JPEG for the rest."""
-    tiny = max(picture.size) <= 96
     buffer = io.BytesIO()
-    if tiny:
+    if max(picture.size) <= TINY:
         picture.save(buffer, "PNG", optimize=True)
-    else:
-        picture.save(buffer, "JPEG", quality=72, optimize=True)
-    kind = "png" if tiny else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return buffer.getvalue(), "png"
+    picture.thumbnail((SIDE, SIDE))
+    picture.save(buffer, "JPEG", quality=72, optimize=True)
+    return buffer.getvalue(), "jpeg"
 
 
 def sample(pairs: Sequence[Pair], most: int, seed: object) -> list[Pair]:
@@ -152,47 +159,3 @@ def sample(pairs: Sequence[Pair], most: int, seed: object) -> list[Pair]:
         kinds.setdefault(pair.kind, []).append(pair)
     turns = zip_longest(*(kinds[kind] for kind in sorted(kinds)))
     return [pair for pair in chain.from_iterable(turns) if pair is not None][:most]
-
-
-def cards(data: RoundData, most: int, pictures: Pictures, reference: Mapping[str, tuple[float, float]]) -> list[Card]:
-    """The round's gallery."""
-    rows = {row.id: row for row in data.answers}
-    images = sorted(image.id for image in data.images)
-    made = []
-    for pair in sample(data.pairs, most, data.number):
-        chosen, rejected = compare(clip(pair.chosen), clip(pair.rejected))
-        clean, spoiled = pictures.clean(pair.image_id), pictures.spoiled(pair, images)
-        made.append(Card(pair, rows.get(pair.row_id), clean, spoiled, chosen, rejected, reference.get(pair.id)))
-    return made
-
-
-def clip(text: str, most: int = MOST_CHARACTERS) -> str:
-    """A text as the page shows it: without control characters, and cut where it would drown the rest."""
-    text = printable(text)
-    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most} more characters)"
-
-
-def compare(chosen: str, rejected: str) -> tuple[list[tuple[bool, str]], list[tuple[bool, str]]]:
-    """Both texts in pieces, each marked whether it stands in this text only. Very long texts are not compared."""
-    left, right = _split(chosen), _split(rejected)
-    if max(len(left), len(right)) > MOST_WORDS:
-        return [(False, chosen)], [(False, rejected)]
-    matcher = difflib.SequenceMatcher(None, [w.casefold() for w in left], [w.casefold() for w in right], autojunk=False)
-    kept, gone = [], []
-    for tag, from_left, to_left, from_right, to_right in matcher.get_opcodes():
-        kept.append((tag != "equal", "".join(left[from_left:to_left])))
-        gone.append((tag != "equal", "".join(right[from_right:to_right])))
-    return [piece for piece in kept if piece[1]], [piece for piece in gone if piece[1]]
-
-
-def _split(text: str) -> list[str]:
-    """Words, runs of white space and single marks; scripts without spaces character by character."""
-    return list(_pieces(text))
-
-
-def _pieces(text: str) -> Iterator[str]:
-    for match in _WORDS.finditer(text):
-        if any(unspaced(character) for character in match[0]):
-            yield from match[0]
-        else:
-            yield match[0]

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sena import files
 from sena.report import charts, words
 from sena.report.costs import costs
-from sena.report.gallery import Card, Pictures, cards
-from sena.report.read import RoundData, measured
+from sena.report.entries import Scores
+from sena.report.explorer import entries, page_data, same_pictures
+from sena.report.gallery import Pictures
+from sena.report.read import RoundData, measured, watch_only
 from sena.runs.folder import RunFolder
 from sena.runs.metrics import read_metrics
-from sena.seeds import derive
 
 BEFORE_QUESTIONS = ("open", "question", "check")
-SAMPLED = 5
+SKIPPED = 5
+WATCHED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Rows that ended at one stage for one reason, and a few of them."""
+    """Rows that ended at one stage for one reason. `rows` are a few of the skipped pictures."""
 
     stage: str
     reason: str
     count: int
-    rows: list[Any]
+    rows: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,15 @@ class RoundPage:
 
     number: int
     complete: bool
+    imported: dict[str, str]
     rows: dict[str, Any]
     steps: list[Step]
     skipped: list[Lost]
-    cards: list[Card]
     preferred: float | None
+
+    @property
+    def pairs(self) -> int:
+        return self.rows.get("pairs", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +72,37 @@ class Drawing:
 
 
 def build(
-    run: RunFolder,
-    rounds: Sequence[RoundData],
-    pictures: Pictures,
-    reference: Mapping[str, tuple[float, float]],
-    most: int,
+    run: RunFolder, rounds: Sequence[RoundData], pictures: Pictures, reference: Scores, most: int
 ) -> dict[str, Any]:
-    """Everything that the template names, with at most `most` pairs a round and as many rows a reason as fit that."""
+    """Everything that the template names, with at most `most` pairs a round inside the page."""
+    repeated = same_pictures(rounds, pictures, min(WATCHED, most))  # first, while there is room for their pictures
+    found = [entry for each in reversed(rounds) if each.number for entry in entries(each, most, pictures, reference)]
+    data = page_data(found, pictures, shlex.quote(str(run.path)))
+    carried = {what: sum(entry.what == what for entry in found) for what in ("pair", "drop")}
+    return {**outline(run, rounds), "repeated": repeated, "data": data, "carried": carried}
+
+
+def outline(run: RunFolder, rounds: Sequence[RoundData]) -> dict[str, Any]:
+    """What the page says of the run as a whole; single rows and pictures apart."""
     lines = read_metrics(run.metrics)
     preferred = {line["round"]: line["already_preferred"] for line in lines if "already_preferred" in line}
-    pages = [_round(each, pictures, reference, most, preferred.get(each.number)) for each in rounds if each.number]
-    story = words.tell(rounds)
+    pages = [_round(each, preferred.get(each.number)) for each in rounds if each.number]
+    story, watched = words.tell(rounds), watch_only(rounds)
     return {
         "name": run.path.resolve().name,
         "command": shlex.quote(str(run.path)),
         "manifest": files.read_json(run.manifest) if run.manifest.is_file() else {},
         "recipe": run.recipe.read_text(errors="replace") if run.recipe.is_file() else "",
+        "stands_by": files.read_json(run.result).get("round") if run.result.is_file() else None,
         "story": story,
         "drawings": _drawings(rounds, story),
         "table": _table(rounds),
         "measured": measured(rounds),
+        "watched": _drawings(watched, words.tell(watched)),
+        "watched_table": _table(watched),
+        "watched_rounds": measured(watched),
+        "meanings": words.ALARMS,
+        "alarms": [(each.number, name, text) for each in rounds for name, text in each.alarms],
         "curves": _curves(lines),
         "costs": costs(rounds, lines),
         "rounds": pages,
@@ -94,44 +111,40 @@ def build(
     }
 
 
-def _round(
-    data: RoundData,
-    pictures: Pictures,
-    reference: Mapping[str, tuple[float, float]],
-    most: int,
-    preferred: float | None,
-) -> RoundPage:
-    sampled = min(SAMPLED, most)
+def _round(data: RoundData, preferred: float | None) -> RoundPage:
     return RoundPage(
         data.number,
         data.complete,
+        data.imported,
         data.rows,
-        _steps(data, sampled),
-        _grouped(data.skipped, "draw", sampled),
-        cards(data, most, pictures, reference),
+        _steps(data),
+        _grouped(data.skipped, "draw", SKIPPED),
         preferred,
     )
 
 
-def _steps(data: RoundData, sampled: int) -> list[Step]:
-    """The four stations; each lost row stands below the station that it did not leave."""
+def _steps(data: RoundData) -> list[Step]:
+    """The four stations, of which imported pairs pass two; each lost row stands below the station it did not leave."""
     rows = data.rows
     if not rows:
         return []
     early, middle, late = [], [], []
     for stage, reasons in rows["dropped"].items():
-        place = early if stage in BEFORE_QUESTIONS else late if stage == "filter" else middle
-        here = [drop for drop in data.drops if drop.stage == stage]
-        for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
-            place.append(Lost(stage, reason, count, _pick([drop for drop in here if drop.reason == reason], sampled)))
-    names = ("images", "questions", "answers", "pairs")
-    widest = max([rows[name] for name in names] + [1])
-    titles = ("images drawn", "questions settled", "rows with all answers", "pairs kept")
-    lost = (early, middle, late, [])
-    return [
-        Step(title, rows[name], 100 * rows[name] / widest, gone)
-        for name, title, gone in zip(names, titles, lost, strict=True)
-    ]
+        place = early if stage in BEFORE_QUESTIONS else late if stage in ("filter", "choose") else middle
+        place += [
+            Lost(stage, reason, count)
+            for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        ]
+    titles = {
+        "images": ("images drawn", early),
+        "questions": ("questions settled", middle),
+        "answers": ("rows with all answers", late),
+        "pairs": ("pairs kept", []),
+    }
+    if data.imported:
+        titles = {"images": ("images", early), "pairs": ("pairs", [])}
+    widest = max([rows[name] for name in titles] + [1])
+    return [Step(title, rows[name], 100 * rows[name] / widest, lost) for name, (title, lost) in titles.items()]
 
 
 def _grouped(skipped: Sequence[Any], stage: str, sampled: int) -> list[Lost]:
@@ -140,11 +153,6 @@ def _grouped(skipped: Sequence[Any], stage: str, sampled: int) -> list[Lost]:
         Lost(stage, reason, count, [item for item in skipped if item.reason == reason][:sampled])
         for reason, count in counts.most_common()
     ]
-
-
-def _pick(drops: list[Any], most: int) -> list[Any]:
-    """A seeded few, so that the same run gives the same page."""
-    return sorted(drops, key=lambda drop: derive("drops", drop.id))[:most]
 
 
 def _sums(losses: Sequence[Lost]) -> list[tuple[str, str, int]]:

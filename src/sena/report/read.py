@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sena.runs.folder import RoundFolder, RunFolder
 
 Figure = dict[str, float]
 KINDS: dict[str, type] = {"questions": Row, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
+STAGES = ("question", "check", "answer", "enhance", "reject")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class RoundData:
     folder: RoundFolder
     metrics: dict[str, Figure] = field(default_factory=dict)
     to_base: dict[str, Figure] = field(default_factory=dict)
+    watched: dict[str, Figure] = field(default_factory=dict)
+    watched_to_base: dict[str, Figure] = field(default_factory=dict)
+    alarms: tuple[tuple[str, str], ...] = ()
+    """What is watched without labels, and what gave alarm: (name, text)."""
 
     @property
     def number(self) -> int:
@@ -46,6 +51,12 @@ class RoundData:
         from sena.data.shards import count_rows
 
         return count_rows(self.images, {name: self._table(name) for name in KINDS})
+
+    @cached_property
+    def imported(self) -> dict[str, str]:
+        """Where the pairs of a `sena train` come from (`file`, `layout`); empty for a round that made its own."""
+        path = self.folder.path / "imported.json"
+        return files.read_json(path) if path.is_file() else {}
 
     @cached_property
     def images(self) -> list[Image]:
@@ -75,13 +86,33 @@ class RoundData:
     def replies(self) -> list[Said]:
         return self._table("replies")
 
+    def said_of(self, image_ids: Iterable[str]) -> dict[str, list[Said]]:
+        """The replies about a few pictures by row id, in the order of their stages, without reading all others."""
+        wanted = [("image_id", "in", sorted(set(image_ids)))]
+        found: dict[str, list[Said]] = {}
+        for path in table_files(self.folder, "replies") if wanted[0][2] else []:
+            for said in parquet.read(path, Said, wanted):
+                found.setdefault(said.id.partition("/")[0], []).append(said)
+        return {row: sorted(said, key=turn) for row, said in found.items()}
+
     def _table(self, name: str) -> list[Any]:
-        """The round's table, or that of the shards whose manifest, written last, says that they are whole."""
-        if self.folder.table(name).is_file():
-            return parquet.read(self.folder.table(name), KINDS[name])
-        shards = sorted((self.folder.path / "shards").glob("*"))
-        whole = [shard for shard in shards if (shard / "manifest.json").is_file()]
-        return [record for shard in whole for record in _read(shard / f"{name}.parquet", KINDS[name])]
+        return [record for path in table_files(self.folder, name) for record in parquet.read(path, KINDS[name])]
+
+
+def turn(reply: Said) -> tuple[int, int, str]:
+    """When a reply was given: stages in their order, then attempts (`row/stage/attempt/part`), later stages last."""
+    stage = STAGES.index(reply.stage) if reply.stage in STAGES else len(STAGES)
+    attempt = reply.id.split("/")[2:3]
+    return stage, int(attempt[0]) if attempt and attempt[0].isdigit() else 0, reply.id
+
+
+def table_files(folder: RoundFolder, name: str) -> list[Path]:
+    """The round's table, or those of the shards whose manifest, written last, says that they are whole."""
+    if folder.table(name).is_file():
+        return [folder.table(name)]
+    shards = sorted((folder.path / "shards").glob("*"))
+    parts = [shard / f"{name}.parquet" for shard in shards if (shard / "manifest.json").is_file()]
+    return [part for part in parts if part.is_file()]
 
 
 def read_rounds(run: RunFolder) -> list[RoundData]:
@@ -92,8 +123,20 @@ def read_rounds(run: RunFolder) -> list[RoundData]:
 
 def _round(folder: RoundFolder) -> RoundData:
     evidence = files.read_json(folder.evidence) if folder.evidence.is_file() else {}
-    benchmarks = evidence.get("benchmarks", {})
-    return RoundData(folder, _flat(benchmarks, "metrics"), _flat(benchmarks, "to_base"))
+    benchmarks, watched = evidence.get("benchmarks", {}), evidence.get("watched", {})
+    return RoundData(
+        folder,
+        _flat(benchmarks, "metrics"),
+        _flat(benchmarks, "to_base"),
+        watched.get("metrics", {}),
+        watched.get("to_base", {}),
+        tuple((alarm["name"], alarm["text"]) for alarm in evidence.get("alarms", [])),
+    )
+
+
+def watch_only(rounds: Iterable[RoundData]) -> list[RoundData]:
+    """The same rounds with the scores without labels in place of the metrics, so that both are told alike."""
+    return [replace(each, metrics=each.watched, to_base=each.watched_to_base) for each in rounds]
 
 
 def _flat(benchmarks: dict[str, Any], part: str) -> dict[str, Figure]:

@@ -14,12 +14,11 @@ from sena.data.run_stage import Dropped, Said
 from sena.errors import SenaError
 from sena.images.kinds import told
 from sena.records import Pair, Row
-from sena.report.read import RoundData, read_rounds
+from sena.report.read import RoundData, read_rounds, turn
 from sena.runs.folder import RunFolder
 from sena.text import printable
 
 SHOWN_CANDIDATES = 5
-STAGES = ("question", "check", "answer", "enhance", "reject")
 FIELDS = (
     ("question", "question"),
     ("describe_prompt", "describe prompt"),
@@ -125,19 +124,12 @@ def _row(found: Found, row_id: str) -> list[Text | Rule]:
     parts: list[Text | Rule] = [Rule(Text(printable(f"row {row_id}")), align="left")]
     parts += _texts(row) if row else []
     said = [reply for reply in data.replies if reply.id == row_id or reply.id.startswith(f"{row_id}/")]
-    parts += [line for reply in sorted(said, key=_turn) for line in _said(reply)]
+    parts += [line for reply in sorted(said, key=turn) for line in _said(reply)]
     pairs = [pair for pair in data.pairs if pair.row_id == row_id]
     owners = _owners(data)
     drops = [drop for drop in data.drops if drop.id == row_id or owners.get(drop.id) == row_id]
     parts += [line for pair in pairs for line in _pair(pair)]
     return [*parts, *(line for drop in drops for line in _drop(drop))]
-
-
-def _turn(reply: Said) -> tuple[int, int, str]:
-    """When a reply was given: stages in their order, then attempts (`row/stage/attempt/part`), later stages last."""
-    stage = STAGES.index(reply.stage) if reply.stage in STAGES else len(STAGES)
-    attempt = reply.id.split("/")[2:3]
-    return stage, int(attempt[0]) if attempt and attempt[0].isdigit() else 0, reply.id
 
 
 def _texts(row: Row) -> list[Text | Rule]:

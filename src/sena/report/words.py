@@ -34,6 +34,30 @@ METRICS = {
     "yes_ratio": Metric("yes", "share of yes/no questions answered with yes", 0),
 }
 
+METRICS |= {
+    "grounding": Metric("grounding", "nats a token that the picture adds to its own description, against no picture"),
+    "grounding_other": Metric("grounding, other picture", "the same, against another picture"),
+    "agreement": Metric("agreement", "words in common between the descriptions of two mildly changed views (F1)"),
+    "distinct_questions": Metric("distinct questions", "share of its questions that no other picture gets"),
+    "duplicates": Metric("duplicates", "share of descriptions that another picture gets too", -1),
+    "description_words": Metric("words a description", "growing or shrinking much is a sign of collapse", 0),
+    "answer_words": Metric("words an answer", "to the base model's own questions", 0),
+}
+"""What is watched on pictures without labels (`evals/watch.py`)."""
+
+ALARMS = {
+    "length": "Much longer or shorter descriptions are how collapse begins, and CHAIR alone would praise short ones.",
+    "yes_ratio": "The model leans to one answer whatever is asked.",
+    "distinct_questions": "It asks the same of every picture, so the next round would learn from fewer questions.",
+    "duplicates": "It describes different pictures alike.",
+    "grounding": "What it says comes less from the picture: it may have learned to guess.",
+    "margin": "It went far from the model it started from: a larger dpo.beta or fewer steps keep it nearer.",
+    "drift": "Even the chosen answers changed much in likelihood: more of the alignment term or a smaller rate helps.",
+    "not learned": "The preferences of the pairs were not learned: look at the pairs, then at rate and steps.",
+    "skill": "A benchmark fell further than chance explains.",
+}
+"""What each alarm (`evals/alarms.py`) means for whoever reads it."""
+
 _MORE = """f1 strict_f1 accuracy strict_accuracy vanilla_accuracy pair_accuracy figure_accuracy easy_accuracy
 hard_accuracy precision recall recall_512 recall_64 cover amber_score perception cognition points relative score"""
 _LESS = "chair_i_512 chair_s_512 chair_i_64 chair_s_64 chair hal cog hallucination_rate unclear"

@@ -1,7 +1,9 @@
-"""The page of a run: one file that opens by double click, needs no network and runs no script."""
+"""The page of a run: one file that opens by double click, needs no network and runs no script but its own."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,10 @@ from typing import Any
 from sena import files
 from sena.images.kinds import told
 from sena.report import costs, words
-from sena.report.gallery import Look, OpenImage, Pictures, clip
+from sena.report.differ import clip
+from sena.report.entries import Scores, short
+from sena.report.explorer import script_json
+from sena.report.gallery import Look, OpenImage, Pictures
 from sena.report.page import build
 from sena.report.read import read_rounds
 from sena.runs.folder import RunFolder
@@ -19,24 +24,26 @@ __all__ = ["Look", "write_report"]
 
 HERE = Path(__file__).parent
 MOST_BYTES = 24_000_000
-PICTURE_BYTES = 12_000_000
-PAIRS_A_ROUND = (24, 8, 2, 0)  # fewer where the page would grow too large
-PAIRS_IN_ALL = 240
+PICTURE_BYTES = 10_000_000
+PAIRS_A_ROUND = (300, 60, 8, 0)  # fewer where the page would grow too large
+PAIRS_IN_ALL = 900
+ASIDE = "report-pictures"
+"""Beside the page: pictures that it has no room for."""
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data: {pictures}; script-src '{script}'; {connect}"
+    "base-uri 'none'; form-action 'none'"
+)
 
 
 def write_report(
-    run: RunFolder,
-    open_image: OpenImage | None = None,
-    look: Look | None = None,
-    reference: Mapping[str, tuple[float, float]] | None = None,
+    run: RunFolder, open_image: OpenImage | None = None, look: Look | None = None, reference: Scores | None = None
 ) -> Path:
     """Write `run.report` of whatever the run holds by now. Returns its path.
 
     Without `open_image`, or where it fails, a placeholder says so; without `look` spoiled pictures are not shown.
-    `reference` maps pair ids to the summed log-probabilities of chosen and rejected under the reference.
     """
     rounds = read_rounds(run)
-    pictures = Pictures(open_image, look, PICTURE_BYTES)
+    pictures = Pictures(open_image, look, PICTURE_BYTES, run.path / ASIDE)
     page = ""
     for most in PAIRS_A_ROUND:
         fitting = min(most, PAIRS_IN_ALL // max(1, len(rounds)))
@@ -47,14 +54,13 @@ def write_report(
     return run.report
 
 
-def render(values: Mapping[str, Any]) -> str:
-    """The template filled in: every text is escaped and freed of control characters, whoever wrote it."""
+def render(values: Mapping[str, Any], template: str = "report.html.jinja") -> str:
+    """A template filled in: every text is escaped and freed of control characters, whoever wrote it."""
     import jinja2
     from markupsafe import Markup
 
-    loader = jinja2.FileSystemLoader(HERE)
     environment = jinja2.Environment(
-        loader=loader,
+        loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
         finalize=_plain,
         undefined=jinja2.StrictUndefined,
@@ -63,15 +69,28 @@ def render(values: Mapping[str, Any]) -> str:
     )
     environment.filters.update(
         clip=clip,
+        short=short,
         told=told,
         number=words.number,
         interval=words.interval,
         duration=costs.duration,
         size=costs.size,
         svg=Markup,
+        script_json=lambda value: Markup(script_json(value)),  # escaped there for a script element
     )
-    css = Markup((HERE / "report.css").read_text())  # ours, so not escaped
-    return environment.get_template("report.html.jinja").render(css=css, **values)
+    css, script = ((HERE / name).read_text() for name in ("report.css", "explore.js"))  # ours, so not escaped
+    return environment.get_template(template).render(
+        css=Markup(css), script=Markup(script), policy=_policy(script, values), **values
+    )
+
+
+def _policy(script: str, values: Mapping[str, Any]) -> str:
+    """What the page may load: nothing but its own script, known by its hash, and pictures inside it or beside it.
+    The viewer's page, which has a server, may ask that one too."""
+    is_served = bool(values.get("data", {}).get("remote"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    connect = "connect-src 'self'; " if is_served else ""
+    return POLICY.format(script=f"sha256-{digest}", connect=connect, pictures="'self'" if is_served else "file: 'self'")
 
 
 def _plain(value: Any) -> Any:

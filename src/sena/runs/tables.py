@@ -24,14 +24,17 @@ def write(path: Path, kind: type[Record], records: Sequence[Record]) -> None:
     write_with(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
 
 
-def read(path: Path, kind: type[Record]) -> list[Record]:
-    """The records of a table. Raises RunFolderError when the file is no table of that kind."""
+def read(path: Path, kind: type[Record], where: Sequence[tuple[str, str, Any]] = ()) -> list[Record]:
+    """The records of a table, or those for which all of `where` holds: (column, "==" or "in" or another, value).
+
+    Raises RunFolderError when the file is no table of that kind.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     try:
-        rows = pq.read_table(path, columns=names).to_pylist()
+        rows = pq.read_table(path, columns=names, filters=list(where) or None).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowKeyError, KeyError) as error:
         raise RunFolderError(
             f"{path} is not a table of this version: move it away and run again to remake it"
