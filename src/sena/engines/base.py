@@ -37,9 +37,34 @@ def window(engine: Engine) -> contextlib.AbstractContextManager[None]:
     return opened() if opened else contextlib.nullcontext()
 
 
+class ServerConfig(Config):
+    """Where an OpenAI-compatible server is, and how it is asked. See docs/scaling.md."""
+
+    url: str = Field(default="http://127.0.0.1:8000/v1", pattern=r"^https?://[^/\s@]+(/\S*)?$")
+    """Its address, with the `/v1`."""
+    model: str = ""
+    """How the server calls the model; empty takes the name of the folder, or of the only model that it lists."""
+    api_key_env: str = ""
+    """The environment variable that holds the key, where one is needed. The key itself has no place in a recipe."""
+    concurrency: int = Field(default=32, ge=1)
+    """Most requests at a time."""
+    timeout: float = Field(default=120, gt=0)
+    """Seconds that one request may take."""
+    retries: int = Field(default=6, ge=0)
+    """Tries after the first one, with pauses that double from half a second to half a minute."""
+    command: str | list[str] = ""
+    """What starts the server: `sena serve {model} --port {port}`, `vllm serve {model} --port {port}`. No shell reads
+    it. Sena starts it before a round's questions and ends it before training. Empty: it is started by hand."""
+
+
 class EngineConfig(Config):
     """How requests are put together. These numbers fix the batch plan, and with it the results to the byte."""
 
+    kind: Literal["local", "server"] = "local"
+    """Who answers while pairs are made: the model in this process, or a server. What is measured and scored always
+    takes the local one."""
+    server: ServerConfig = Field(default_factory=ServerConfig)
+    """For `kind: server`."""
     batch: int = 32
     """Prompts in one batch; halved, and noted, when memory runs out."""
     shard: int = 48

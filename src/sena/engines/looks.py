@@ -62,11 +62,11 @@ def _spoil(vlm: VLM, clean: encode.Pixels, corruption: Corruption | None, size: 
         return clean
     processor = vlm.processor.image_processor
     planes = layout.planes(clean.tensors, processor, size)
-    spoiled = corrupt(clean.tensors["pixel_values"], corruption, _colours(processor), planes)
+    spoiled = corrupt(clean.tensors["pixel_values"], corruption, colours(processor), planes)
     return encode.Pixels({**clean.tensors, "pixel_values": spoiled}, clean.text)
 
 
-def _colours(processor: object) -> Colours | None:
+def colours(processor: object) -> Colours | None:
     """How an image processor normalises; None from one that does not tell."""
     if getattr(processor, "do_normalize", True) is False:
         return Colours((0, 0, 0), (1, 1, 1))

@@ -1,0 +1,131 @@
+"""An OpenAI-compatible server on loopback that misbehaves as it is told, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Faulty:
+    """`next_fault(body, number)` names what becomes of the request with this number; empty is a right reply."""
+
+    next_fault: Callable[[dict[str, Any], int], str] = lambda body, number: ""
+    models: list[str] = field(default_factory=lambda: ["some/model"])
+    pause: float = 0.0
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    most: int = 0
+    """Requests at the same time, at most."""
+    url: str = ""
+    _here: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def arrive(self, body: dict[str, Any], headers: dict[str, str]) -> str:
+        with self._lock:
+            self._here += 1
+            self.most = max(self.most, self._here)
+            self.bodies.append(body)
+            self.times.append(time.monotonic())
+            self.headers.append(headers)
+            return self.next_fault(body, len(self.bodies))
+
+    def leave(self) -> None:
+        with self._lock:
+            self._here -= 1
+
+
+def said(text: Any, finish: Any = "stop") -> bytes:
+    return json.dumps(
+        {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish}]}
+    ).encode()
+
+
+def prompt_of(body: dict[str, Any]) -> str:
+    return body["messages"][0]["content"][-1]["text"]
+
+
+WRONG: dict[str, bytes] = {
+    "garble": b"\x00\xff{]",
+    "half json": said("right")[:-9],
+    "no choices": b'{"error": "none"}',
+    "empty choices": b'{"choices": []}',
+    "tool": said(None, "tool_calls"),
+    "no end": said("cut off", None),
+    "no text": said({"a": 1}),
+    "surrogate": said("\ud800"),
+    "null": b"null",
+}
+"""Bodies that come with status 200 and are no reply."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    told: Faulty
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+    def do_GET(self) -> None:
+        self._send(json.dumps({"data": [{"id": name} for name in self.told.models]}).encode())
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fault = self.told.arrive(body, dict(self.headers))
+        try:
+            time.sleep(self.told.pause)
+            self._fail(fault, body) if fault else self._send(said(f"{prompt_of(body)} - seen"))
+        except OSError:
+            pass  # the client has gone
+        finally:
+            self.told.leave()
+
+    def _fail(self, fault: str, body: dict[str, Any]) -> None:
+        if fault in WRONG:
+            self._send(WRONG[fault])
+        elif fault == "drop":
+            self._hang_up()
+        elif fault == "truncate":
+            self._send(said("half")[:20], length=200)
+            self._hang_up()
+        elif fault == "delay":
+            time.sleep(1.0)
+            self._send(said("too late"))
+        elif fault == "length":
+            self._send(said(" cut ", "length"))
+        elif fault == "silent":
+            self._send(said(None))
+        else:  # "429 0.3" is a status and what Retry-After says
+            status, _, pause = fault.partition(" ")
+            self._send(b"\x1b[31mno\x1b[0m", int(status), extra={"Retry-After": pause} if pause else {})
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+
+    def _send(self, data: bytes, status: int = 200, length: int = 0, extra: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(length or len(data)), **(extra or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@contextlib.contextmanager
+def faulty(server: Faulty) -> Iterator[Faulty]:
+    """`server` at work, its `url` set."""
+    http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"told": server}))
+    http.daemon_threads = True
+    threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
+    server.url = f"http://127.0.0.1:{http.server_port}/v1"
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
