@@ -49,7 +49,7 @@ def gemma3() -> parts.Tiny:
     images = Gemma3ImageProcessor(size=SIZE)
     processor = hf.Gemma3Processor(images, words, image_seq_length=SEEN // 4, chat_template=TURNS)
     made = parts.wake(hf.Gemma3ForConditionalGeneration(config), processor)
-    made.model.get_input_embeddings().weight.data *= 0.2  # they are the head as well: it would repeat the token it reads
+    made.model.get_input_embeddings().weight.data *= 0.2  # the head as well: it would repeat what it reads
     return made
 
 

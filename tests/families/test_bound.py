@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from sena.errors import ModelError
-from sena.models import encode
+from sena.models import encode, unknown
 from sena.models.bound import bound
 from sena.models.load import load, save
 from sena.models.vlm import VLM
@@ -32,31 +32,48 @@ def count(vlm: VLM, size: tuple[int, int]) -> int:
     return encode.prompt_ids(vlm, "Hi", pixels).count(vlm.image_id)
 
 
-@pytest.mark.parametrize(("name", "most"), [("Qwen2-VL", 4), ("Qwen2.5-VL", 4), ("Qwen3-VL", 5), ("InternVL3", 12)])
+BOUNDS = [
+    *(("Qwen2-VL", 4), ("Qwen2.5-VL", 4), ("Qwen3-VL", 5), ("InternVL3", 12)),
+    *(("LLaVA-NeXT", 70), ("LLaVA-OneVision", 60), ("Idefics3", 7), ("SmolVLM", 20)),
+    *(("Mistral3", 20), ("Pixtral", 20)),
+]
+
+
+@pytest.mark.parametrize(("name", "most"), BOUNDS)
 def test_no_picture_takes_more(name: str, most: int, tmp_path: Path) -> None:
-    """InternVL3's tiles have 4 tokens here: 12 are two tiles and their thumbnail. What is saved keeps to it."""
+    """InternVL3's tiles have 4 tokens here: 12 are two tiles and their thumbnail. What is saved keeps to it, and gives
+    its model as many features as there are places for them."""
     vlm = tiny(name, tmp_path / "base")
     before = [count(vlm, size) for size in SIZES]
-    bound(vlm.processor, most)
+    bound(vlm, most)
     after = [count(vlm, size) for size in SIZES]
     assert max(before) > most >= max(after) >= most / 2
     save(vlm, tmp_path / "bound")
-    assert [count(load(str(tmp_path / "bound"), "float32", "cpu"), size) for size in SIZES] == after
+    again = load(str(tmp_path / "bound"), "float32", "cpu")
+    assert [count(again, size) for size in SIZES] == after
+    assert not unknown.fault(again)
 
 
-def test_a_wide_bound_changes_nothing(tmp_path: Path) -> None:
-    vlm = tiny("Qwen3-VL", tmp_path)
+@pytest.mark.parametrize("name", ["Qwen3-VL", "InternVL3", "LLaVA-NeXT", "SmolVLM", "Pixtral"])
+def test_a_wide_bound_changes_nothing(name: str, tmp_path: Path) -> None:
+    vlm = tiny(name, tmp_path)
     before = vlm.processor.image_processor.to_dict()
     for most in (None, 100_000):
-        bound(vlm.processor, most)
+        bound(vlm, most)
         assert vlm.processor.image_processor.to_dict() == before
 
 
-def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["LLaVA-1.5", "Gemma 3", "PaliGemma 2"])
+def test_one_number_for_all_cannot_be_bound(name: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"every picture the same number .* leave model.picture_tokens out"):
-        bound(tiny("LLaVA-1.5", tmp_path / "llava").processor, 10)
-    with pytest.raises(ModelError, match="at least 4 tokens"):
-        bound(tiny("InternVL3", tmp_path / "internvl").processor, 3)
+        bound(tiny(name, tmp_path), 10)
+
+
+@pytest.mark.parametrize(("name", "least"), [("InternVL3", 4), ("SmolVLM", 4), ("LLaVA-NeXT", 16 + 32 + 4)])
+def test_less_than_the_least_is_told(name: str, least: int, tmp_path: Path) -> None:
+    """LLaVA-NeXT shows at least two tiles of 4 by 4, with 4 marks behind their rows, beside the small picture."""
+    with pytest.raises(ModelError, match=f"at least {least} tokens"):
+        bound(tiny(name, tmp_path), 3)
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def _look_at_model(recipe: Recipe) -> str:
     from sena.models.load import load_without_weights
 
     vlm = load_without_weights(names.model_or_run(recipe.model.name))
-    bound(vlm.processor, recipe.model.picture_tokens)
+    bound(vlm, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
     return families.remark(vlm.family)
 

@@ -22,7 +22,7 @@ class ModelConfig(Config):
     quantize: Literal["none", "4bit", "8bit"] = "none"
     """Holds the language model's layers in 4 or 8 bits (`pip install sena[gpu]`); then only adapters can learn."""
     picture_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens that a picture may take, for families that give a large photograph many thousands (Qwen, InternVL3);
-    null leaves it to the checkpoint. The new models keep it."""
+    """Most tokens that a picture may take, for families that give a large photograph many thousands; null leaves it to
+    the checkpoint. The new models keep it."""
     data_template: Literal["same", "llava_v1"] = "same"
     """Template under which answers are made: `same` as in training, or the released code's `llava_v1` (a quirk)."""

@@ -65,7 +65,7 @@ def load(name: str, dtype: str = "auto", device: str = "auto", quantize: Quantiz
 def load_under(settings: ModelConfig, name: str) -> VLM:
     """The model `name` with precision, device, quantisation and bound on pictures as a recipe has them."""
     vlm = load(name, settings.dtype, settings.device, settings.quantize)
-    bound(vlm.processor, settings.picture_tokens)
+    bound(vlm, settings.picture_tokens)
     return vlm
 
 

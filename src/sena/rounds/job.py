@@ -175,7 +175,7 @@ def _demand_usable(recipe: Recipe) -> None:
     if recipe.compute.kind == "ray":
         demand_ray()
     vlm = load_without_weights(names.model_folder(recipe.model.name))
-    bound(vlm.processor, recipe.model.picture_tokens)
+    bound(vlm, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
     for source in names.sources(recipe.images, recipe.question.given):
         source.list()

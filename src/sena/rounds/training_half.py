@@ -103,7 +103,7 @@ def _store(job: Job, folder: RoundFolder, policy: VLM, summary: Summary, pairs: 
         files.make_folder(folder.adapter, lambda place: adapters.save(adapter, place, base))
     if is_quantized(policy.model):  # the whole weights take the adapter in, and the next round quantises the sum
         whole = load(job.model_of(job.start_of(folder.number)), job.plan["dtype"], "cpu")
-        bound(whole.processor, job.recipe.model.picture_tokens)
+        bound(whole, job.recipe.model.picture_tokens)
         policy = adapters.merge(whole, folder.adapter)
 
     def fill(place: Path) -> None:
