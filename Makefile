@@ -14,7 +14,7 @@ TORCHVISION := torchvision==0.28.0
 NUM2WORDS := num2words==0.5.14
 OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12
 
-.PHONY: install demo test test-slow test-all browser lint bases clean
+.PHONY: install demo test test-slow test-all browser lint bases evidence clean
 .DELETE_ON_ERROR:
 
 install: .venv/.installed .venv/torchvision/.installed
@@ -63,6 +63,10 @@ bases: bases/2 bases/3
 
 bases/%: | install
 	$(BIN)/python -m sena.mini.pretrain --seed $* --out $@
+
+# Every recipe on every base, the alarms, the tables and the picture of docs/evidence.md. Many hours; it can be stopped.
+evidence: bases
+	$(BIN)/python scripts/evidence.py
 
 clean:
 	rm -rf .venv

@@ -76,8 +76,8 @@ def test_the_table_by_hand() -> None:
     assert (swapped["alarms"], swapped["pairs"]["value"]) == (["skill"], 7)
     assert (stic["runs"], stic["of"], stic["failed"], stic["metrics"]) == (0, 2, ["kept no pair"], {})
     page = markdown(found)
-    assert "| stic |" in page
-    assert "not yet run" in page
+    assert "| stic | | | | | | | | | failed: kept no pair |" in page
+    assert "| stic | | | | | | | | | not yet run |" in markdown(summary({**FOUND, cell("stic", 1): None}))
     assert "-0.085 (-0.149 to -0.021)" in page
 
 

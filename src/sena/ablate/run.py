@@ -55,9 +55,7 @@ def run_cells(cells: Sequence[Cell], out: Path, jobs: int = 0, reporter: Reporte
             task.advance(1, cell.name)
     made = kept_cells(waiting, out)
     if None in made.values():
-        reporter.say(
-            "The source changed while cells ran: what the old one made counts as not yet run", "red"
-        )
+        reporter.say("The source changed while cells ran: what the old one made counts as not yet run", "red")
     return {**there, **made}
 
 

@@ -84,7 +84,7 @@ def table(made: dict[str, Any]) -> Table:
     shown.add_row("(base)", *(_value(made["base"], name) for name in SHOWN), "")
     for name, recipe in made["recipes"].items():
         runs = f"{recipe['runs']}/{recipe['of']}"
-        cells = [_value(recipe["metrics"], metric) for metric in SHOWN] if recipe["runs"] else ["not yet run"]
+        cells = [_value(recipe["metrics"], metric) for metric in SHOWN] if recipe["runs"] else [_why_none(recipe)]
         shown.add_row(name, *cells, *[""] * (len(SHOWN) - len(cells)), f"{runs} failed" if recipe["failed"] else runs)
     return shown
 
@@ -102,12 +102,26 @@ def markdown(made: dict[str, Any], against: str = "to_base") -> str:
     for name, recipe in made["recipes"].items():
         runs = f"{recipe['runs']} of {recipe['of']}"
         if not recipe["runs"]:
-            lines.append(f"| {name} |{' |' * len(SHOWN)} | | not yet run |")
+            lines.append(f"| {name} |{' |' * len(SHOWN)} | | {_why_none(recipe)} |")
             continue
         cells = " | ".join(_interval(recipe[against].get(metric)) for metric in SHOWN)
         pairs = f"{recipe['pairs']['value']:.0f}"
         lines.append(f"| {name} | {cells} | {pairs} | {', '.join(recipe['alarms'])} | {runs} |")
     return "\n".join(lines) + "\n"
+
+
+def _why_none(recipe: Mapping[str, Any]) -> str:
+    return "failed: " + "; ".join(recipe["failed"]) if recipe["failed"] else "not yet run"
+
+
+def figures(made: Mapping[str, Figure]) -> str:
+    """One model's metrics for documents."""
+    if not made:
+        return "not yet run\n"
+    rows = [
+        f"| {name} | {_value(made, name)} | {each['low']:.3f} to {each['high']:.3f} |" for name, each in made.items()
+    ]
+    return "\n".join(["| metric | mean | 95 % over runs |", "|---|---|---|", *rows]) + "\n"
 
 
 def _interval(figure: Figure | None) -> str:
