@@ -14,7 +14,7 @@ TORCHVISION := torchvision==0.28.0
 NUM2WORDS := num2words==0.5.14
 OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12
 
-.PHONY: install demo test test-slow test-all browser lint bases evidence clean
+.PHONY: install demo test test-slow test-all browser lint docs reference bases evidence clean
 .DELETE_ON_ERROR:
 
 install: .venv/.installed .venv/torchvision/.installed
@@ -57,6 +57,14 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# A site in build/site that needs no network; a warning is an error.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# What the docs say of recipe keys, flags and rooms, from the code.
+reference: install
+	$(BIN)/python scripts/make_reference.py
 
 # Two more miniature base models, from other seeds than the shipped one. Each takes an hour or two.
 bases: bases/2 bases/3
