@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from PIL import Image
 
 from sena.engines.base import OpenImage
@@ -14,6 +15,8 @@ from sena.models import encode
 from sena.models.vlm import VLM
 from sena.records import Corruption, Request
 
+HAIR = 1e-3
+"""Of a normalised picture, whose 256 steps are at least four times as long."""
 Look = tuple[str, Corruption | None]
 """A picture by its id, and how it is spoiled."""
 
@@ -63,7 +66,17 @@ def _spoil(vlm: VLM, clean: encode.Pixels, corruption: Corruption | None, size: 
     processor = vlm.processor.image_processor
     planes = layout.planes(clean.tensors, processor, size)
     spoiled = corrupt(clean.tensors["pixel_values"], corruption, colours(processor), planes)
-    return encode.Pixels({**clean.tensors, "pixel_values": spoiled}, clean.text)
+    return encode.Pixels({**clean.tensors, "pixel_values": _without_empty_tiles(spoiled)}, clean.text)
+
+
+def _without_empty_tiles(pixels: torch.Tensor) -> torch.Tensor:
+    """Idefics3 and SmolVLM take a tile [1, T, 3, h, w] of zeros, which a mask may leave, for padding, and leave it out,
+    but not its placeholders. So one value of it is moved by a hair."""
+    if pixels.ndim != 5 or not (empty := pixels.flatten(2).eq(0).all(-1)).any():
+        return pixels
+    moved = pixels.clone()
+    moved[..., 0, 0, 0][empty] = HAIR
+    return moved
 
 
 def colours(processor: object) -> Colours | None:

@@ -10,7 +10,7 @@ import torch
 from sena.engines import plain
 from sena.engines.decode import decode
 from sena.engines.prefix import Branch, cut, read
-from sena.models import encode
+from sena.models import encode, families
 from sena.models.vlm import VLM
 
 TRIAL_TOKENS = 8
@@ -52,6 +52,8 @@ def _settings(vlm: VLM) -> str:
     layers = DynamicCache(config=vlm.model.config.get_text_config()).layers
     if any(type(layer) is not DynamicLayer for layer in layers):
         return "not all of its layers keep every key and value"
+    if families.reads_both_ways(vlm.family):
+        return "what it sees in a picture hangs on the prompt behind it"
     settings = vlm.model.generation_config
     changed = [name for name, neutral in _NEUTRAL.items() if getattr(settings, name, None) not in neutral]
     return f"its generation settings change the choice ({', '.join(changed)})" if changed else ""

@@ -88,6 +88,12 @@ def find(model_type: str) -> Family | None:
     return next((family for family in FAMILIES if model_type in family.types), None)
 
 
+def reads_both_ways(model_type: str) -> bool:
+    """Whether a prompt's tokens see what comes behind them, so that no two prompts have anything in common."""
+    family = find(model_type)
+    return family is not None and family.told == "answer"
+
+
 def pads_to_square(model_type: str) -> bool:
     """Whether pictures are padded to a square before the model's own processor sees them."""
     family = find(model_type)

@@ -117,7 +117,7 @@ def _demand_packages(name: str, model_type: str) -> None:
     if family and missing:
         raise ModelError(
             f"{name} is of the {family.name} family, whose processor needs {' and '.join(missing)}: "
-            f"pip install {' '.join(missing)}, the build that belongs to your torch"
+            f"pip install {' '.join(missing)} (torchvision in the build that belongs to your torch)"
         )
 
 
