@@ -15,6 +15,7 @@ from sena.align import modes, plain
 from sena.align.config import TrainConfig
 from sena.align.tree_forward import TreeForward, attention_mask, text_attention
 from sena.errors import ModelError
+from sena.models import families
 from sena.models.vlm import VLM
 from sena.records import Pair
 
@@ -71,6 +72,8 @@ def sample(pairs: Sequence[Pair]) -> list[Pair]:
 
 def find_fault(vlm: VLM, pairs: Sequence[plain.Encoded], forward: plain.Forward) -> str:
     """Why `forward` must not stand in for the plain batch on this model; empty when it may."""
+    if families.reads_both_ways(vlm.family):
+        return "its prompt is read in both directions, so that no two prompts share anything"
     fault = refuse(vlm.model)
     if fault:
         return fault
