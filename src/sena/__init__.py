@@ -27,6 +27,8 @@ _PUBLIC = {
     "push": "sena.rounds.push",
     "evaluate": "sena.rounds.measure",
     "report": "sena.rounds.retell",
+    "view": "sena.view.server",
+    "compare": "sena.report.side_by_side",
     "show": "sena.report.show",
     "env": "sena.runs.environment",
     "check": "sena.checks",

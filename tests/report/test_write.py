@@ -100,11 +100,9 @@ def test_the_page_carries_pairs_and_drops_with_their_pictures(tmp_path: Path) ->
     ]
     shown = next(each for each in page.rows if each["id"] == wanted.id)
     texts = {label: (mark, pieces) for label, mark, pieces in shown["texts"]}
-    assert texts["asked first"] == ("rejected", [[True, "Where"], [False, " is the table?"]])
-    assert texts["settled question"] == (
-        "chosen",
-        [[True, "What"], [False, " is "], [True, "on "], [False, "the table?"]],
-    )
+    assert texts["asked first"] == ("rejected", [[True, "Where"], [False, " is"], [False, " the table?"]])
+    settled = [[True, "What"], [False, " is"], [True, " on"], [False, " the table?"]]
+    assert texts["settled question"] == ("chosen", settled)
     assert texts["chosen, enhanced"] == ("chosen", [[False, "A "], [True, "red apple"], [False, "."]])
     assert texts["rejected"] == ("rejected", [[False, "A "], [True, "knife"], [False, "."]])
     assert shown["facets"] == {

@@ -1,4 +1,4 @@
-"""Verbs that only look: recipes, show, report, env. None of them loads torch, but for `report` and `env`."""
+"""Verbs that only look: recipes, show, report, view, compare, env. `recipes` and `show` load no torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 recipes = typer.Typer(help="List, print and copy the recipes.", no_args_is_help=True)
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
+Port = Annotated[int, typer.Option("--port", help="Where it listens, on this machine only.", min=1, max=65535)]
 
 
 @recipes.command("ls")
@@ -76,6 +77,23 @@ def report(run: Run) -> None:
     import sena
 
     print(f"Open in a browser: {sena.report(run)}")
+
+
+def view(run: Run, port: Port = 7861) -> None:
+    """The report over all rows of a run, also while it goes on, as a page of this machine; rows can be flagged."""
+    import sena
+
+    sena.view(run, port)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = Path("compare.html"),
+) -> None:
+    """Several runs on one page: what each gained, what it cost, what it dropped, how their recipes differ."""
+    import sena
+
+    print(f"Open in a browser: {sena.compare(runs, out)}")
 
 
 def env() -> None:

@@ -8,7 +8,7 @@ import traceback
 import typer
 
 from sena.cli import ablation, bench, convert, look, models, pairs_io, run, sweeping, talk
-from sena.errors import SenaError
+from sena.errors import Paused, SenaError
 
 INTERRUPTED = 130
 # newer typer brings a click of its own, so its errors are not those of the click that may be installed beside it
@@ -31,6 +31,8 @@ app.command("ablate")(ablation.ablate)
 app.add_typer(look.recipes, name="recipes")
 app.command("show")(look.show)
 app.command("report")(look.report)
+app.command("view")(look.view)
+app.command("compare")(look.compare)
 app.command("export")(pairs_io.export)
 app.command("push")(pairs_io.push)
 app.command("ask")(talk.ask)
@@ -46,7 +48,8 @@ app.command("env")(look.env)
 
 
 def main() -> None:
-    """Run the program. Exit code 2 for a user's mistake, 130 for Ctrl-C, 1 for a fault of ours."""
+    """Run the program. Exit code 0 also where it waits for its user, 2 for a user's mistake, 130 for Ctrl-C, 1 for a
+    fault of ours."""
     arguments = [each for each in sys.argv[1:] if each != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     sys.exit(run_program(arguments, debug))
@@ -64,6 +67,9 @@ def run_program(arguments: list[str], debug: bool = False) -> int:
     except UsageMistake as error:
         error.show()  # type: ignore[attr-defined]
         return 2
+    except Paused as wait:
+        print(wait)
+        return 0
     except SenaError as error:
         if debug:
             traceback.print_exc()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sena.report.read import RoundData, measured
+from sena.report.read import Figure, RoundData, measured
 from sena.report.words import in_order, metric
 from sena.text import printable
 
@@ -54,6 +54,22 @@ def metric_chart(rounds: Sequence[RoundData], name: str, title: str = "") -> alt
     line = over.mark_line(color=ACCENT, strokeWidth=1, opacity=0.6).encode(y=y)
     dots = over.mark_point(color=ACCENT, fill=ACCENT, size=45, opacity=1).encode(y=y)
     return alt.layer(base, line, bars, *ends, dots).properties(width=210, height=110)
+
+
+def runs_chart(points: Mapping[str, Sequence[tuple[int, Figure]]]) -> alt.TopLevelMixin:
+    """One metric of several runs over the rounds: a letter a run with its 95 % interval, side by side in each round."""
+    import altair as alt
+
+    values = [{"run": run, "round": number, **figure} for run, found in points.items() for number, figure in found]
+    scale, place = alt.Scale(zero=False, nice=True), alt.XOffset("run:N", scale=alt.Scale(domain=list(points)))
+    over = alt.Chart(alt.Data(values=values)).encode(  # type: ignore[call-arg]
+        x=alt.X("round:O", title="round", axis=alt.Axis(labelAngle=0, grid=False)), xOffset=place
+    )
+    low = alt.Y("low:Q", scale=scale, title=None, axis=alt.Axis(tickCount=4))
+    bars = over.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.6).encode(y=low, y2="high:Q")
+    dots = over.mark_point(color=ACCENT, fill=ACCENT, size=20, opacity=1).encode(y=alt.Y("value:Q", scale=scale))
+    names = over.mark_text(dx=7, fontSize=10, color=INK).encode(y=alt.Y("value:Q", scale=scale), text="run:N")
+    return alt.layer(bars, dots, names).properties(width=230, height=110)
 
 
 def curve_chart(lines: Sequence[dict[str, Any]], key: str) -> alt.Chart | None:

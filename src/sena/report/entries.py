@@ -118,7 +118,7 @@ def _notes(pair: Pair, scores: tuple[float, float] | None) -> list[str]:
 def of_drop(drop: Dropped, number: int, row: Row | None = None, said: Sequence[Said] = ()) -> Entry:
     """What ended, why, what it held, and the last replies before it ended. `row` is known of dropped pairs alone."""
     why = {"dropped by": drop.stage, "reason": drop.reason}
-    held = [_text("question", row.question)] if row and row.question else []
+    held = [_text("question", row.question)] if row and row.question and drop.kind == "answer" else []
     if drop.prompt:
         held.append(_text("asked", drop.prompt))
     if drop.chosen or drop.rejected:

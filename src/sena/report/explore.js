@@ -199,7 +199,8 @@ async function show(more = false) {
   if (more) place.list.append(...articles);
   else place.list.replaceChildren(...articles);
   place.facets.replaceChildren(...found.facets.filter(([name, values]) => values.length > 1 || name in query.facets).map(facet));
-  place.histograms.replaceChildren(...found.histograms.filter(([, low, high]) => high > low).map(histogram));
+  place.histograms.replaceChildren(...found.histograms.filter(([name, low, high, counts]) =>
+    high > low && (name in query.ranges || counts.some(Boolean))).map(histogram));
   if (place.sort.options.length === 1) place.sort.append(...found.histograms.flatMap(([name]) => [
     make("option", {value: `-${name}`}, `${name}, largest first`), make("option", {value: name}, `${name}, smallest first`)]));
   place.words.value = query.words;

@@ -64,6 +64,16 @@ _LESS = "chair_i_512 chair_s_512 chair_i_64 chair_s_64 chair hal cog hallucinati
 METRICS |= {name: Metric(name, "", better) for names, better in ((_MORE, 1), (_LESS, -1)) for name in names.split()}
 """The benchmarks on files (`sena bench ls NAME` says what each means)."""
 
+SIGNS = {
+    "better": "better",
+    "worse": "worse",
+    "changed": "changed",
+    "same": "no clear change",
+    "unknown": "not compared",
+    "base": "base",
+}
+"""A verdict as the pages say it."""
+
 CHANCE = (
     "An interval is a 95 % interval over the pictures of the benchmark: about one metric in twenty leaves zero out by "
     "chance alone, and another seed of the same run may end elsewhere."

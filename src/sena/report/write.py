@@ -79,9 +79,8 @@ def render(values: Mapping[str, Any], template: str = "report.html.jinja") -> st
         script_json=lambda value: Markup(script_json(value)),  # escaped there for a script element
     )
     css, script = ((HERE / name).read_text() for name in ("report.css", "explore.js"))  # ours, so not escaped
-    return environment.get_template(template).render(
-        css=Markup(css), script=Markup(script), policy=_policy(script, values), **values
-    )
+    ours = {"css": Markup(css), "script": Markup(script), "policy": _policy(script, values), "signs": words.SIGNS}
+    return environment.get_template(template).render(ours, **values)
 
 
 def _policy(script: str, values: Mapping[str, Any]) -> str:

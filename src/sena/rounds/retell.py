@@ -40,7 +40,7 @@ def tell(run: RunFolder, recipe: Recipe) -> Path:
             raise ImageError("source is gone", reason)
 
         return write_report(run, gone, None, known)
-    return write_report(run, pictures.open, _look(names.model_folder(recipe.model.name)), known)
+    return write_report(run, pictures.open, look(recipe), known)
 
 
 def references(run: RunFolder) -> dict[str, tuple[float, float]]:
@@ -51,13 +51,14 @@ def references(run: RunFolder) -> dict[str, tuple[float, float]]:
     return {pair: (found.chosen, found.rejected) for folder in ready for pair, found in read(folder).items()}
 
 
-def _look(model: str) -> Look | None:
+def look(recipe: Recipe) -> Look | None:
     """How the model's processor sees pictures, so that corrupted ones are shown as it saw them; None when unknown.
 
     It is not known of a family that keeps proportions: its two edges are bounds, for some in pixels of area.
     """
     from transformers import AutoImageProcessor
 
+    model = names.model_folder(recipe.model.name)
     try:
         pads = families.pads_to_square(families.kind(load_config(model)))
         processor = AutoImageProcessor.from_pretrained(model, trust_remote_code=False)

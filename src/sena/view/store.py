@@ -1,0 +1,246 @@
+"""The tables of a run, asked as the page's own script asks its rows: all filters, counts and pages by DuckDB.
+
+An index in memory holds each row's id, facets and numbers; texts stay in the Parquet files until they are shown. It is
+made anew when the files change, so that a run at work can be looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sena.data.run_stage import Dropped, Said
+from sena.errors import SenaError
+from sena.records import Image, Pair, Row
+from sena.report.read import table_files
+from sena.runs import tables
+from sena.runs.folder import RoundFolder, RunFolder
+
+Record = TypeVar("Record")
+KINDS: dict[str, type] = {"images": Image, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
+FACETS = ("kept", "round", "kind", "spoiled by", "enhanced", "question", "dropped by", "reason")
+NUMBERS = ("length of chosen", "length of rejected", "margin", "chosen log-probability", "support")
+BINS = 12
+MOST_ROWS = 100
+
+INDEX = """
+CREATE OR REPLACE TABLE rows AS
+SELECT p.id, p.round AS turn, 'pair' AS kept, p.round::VARCHAR AS round, p.kind,
+    if(p.corruption = '', 'not spoiled', p.corruption) AS "spoiled by",
+    if(p.plain = '', NULL, if(p.plain = p.chosen, 'kept', 'changed')) AS enhanced,
+    if(p.kind <> 'answer' OR len(a.asked) = 0, NULL,
+       if(a.question = a.asked[1], 'kept as asked', 'changed by the check')) AS question,
+    NULL::VARCHAR AS "dropped by", NULL::VARCHAR AS reason,
+    length(p.chosen)::DOUBLE AS "length of chosen", length(p.rejected)::DOUBLE AS "length of rejected",
+    r.chosen - r.rejected AS margin, r.chosen AS "chosen log-probability", p.support
+FROM pairs p LEFT JOIN answers a ON a.id = p.row_id LEFT JOIN reference r ON r.id = p.id
+UNION ALL
+SELECT id, round, 'dropped', round::VARCHAR, kind, NULL, NULL, NULL, left(stage, 80), left(reason, 80),
+    NULL, NULL, NULL, NULL, NULL
+FROM drops
+"""
+HITS = """
+CREATE OR REPLACE TEMP TABLE hits AS
+SELECT id FROM pairs
+WHERE contains(lower(concat_ws(chr(10), id, row_id, image_id, prompt, chosen, rejected, plain)), $1)
+    OR row_id IN (SELECT id FROM answers WHERE contains(lower(concat_ws(chr(10), question, description,
+                                                                        array_to_string(asked, chr(10)))), $1))
+UNION
+SELECT id FROM drops WHERE contains(lower(concat_ws(chr(10), id, image_id, prompt, chosen, rejected, detail)), $1)
+"""
+ORDER = "turn DESC, kept DESC, id"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked for, as `explore.js` says it. Ranges are (low, high, whether the high end belongs to it)."""
+
+    words: str = ""
+    facets: Mapping[str, str] = field(default_factory=dict)
+    ranges: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    sort: str = ""
+    id: str = ""
+    start: int = 0
+    count: int = 20
+
+    @property
+    def size(self) -> int:
+        return max(0, min(self.count, MOST_ROWS))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Ids and rounds of the rows to show, and what else could be chosen. `facets` and `histograms` as the page's."""
+
+    total: int
+    all: int
+    ids: list[tuple[str, str]]
+    facets: list[tuple[str, list[tuple[str, int]]]]
+    histograms: list[tuple[str, float, float, list[int]]]
+
+
+class Store:
+    """Not for several threads at once: the server asks in turn."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self.run = run
+        self.db = _duckdb().connect(config={"preserve_insertion_order": False})
+        self.state = ""
+        self._ends: dict[str, tuple[float, float]] = {}
+
+    def refresh(self) -> str:
+        """Read anew what has changed since. Returns a word for what the run holds by now."""
+        state = state_of(self.run)
+        if state != self.state:
+            rounds = self.run.rounds()
+            for name, kind in KINDS.items():
+                found = {each.number: _files(each, name) for each in rounds}
+                self._view(name, found, tables.schema(kind).empty_table())
+            self._view("reference", {each.number: _references(each) for each in rounds}, _no_reference())
+            self.db.execute(INDEX)
+            self._ends = self._measure()
+            self.state = state
+        return state
+
+    def _view(self, name: str, found: Mapping[int, Sequence[Path]], empty: Any) -> None:
+        """One view over all files of a kind, with the round of each row."""
+        self.db.register(f"no_{name}", empty)
+        parts = [f"SELECT *, 0 AS round FROM no_{name}"]
+        for number, paths in found.items():
+            listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+            parts += [f"SELECT *, {number} AS round FROM read_parquet([{listed}])"] if paths else []
+        self.db.execute(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL BY NAME '.join(parts)}")
+
+    def _measure(self) -> dict[str, tuple[float, float]]:
+        """The smallest and largest of each number."""
+        ends = ", ".join(f'min("{name}"), max("{name}")' for name in NUMBERS)
+        found = self.db.execute(f"SELECT {ends} FROM rows").fetchone() or ()
+        both = zip(NUMBERS, found[::2], found[1::2], strict=True)
+        return {name: (low, high) for name, low, high in both if low is not None}
+
+    def find(self, query: Query) -> Answer:
+        """Raises SenaError for a facet, a number or an order that there is not."""
+        self._search(query.words)
+        condition, values = _condition(query)
+        found = self.db.execute(f"SELECT count(*) FILTER ({condition}), count(*) FROM rows", values).fetchone()
+        total, everything = found or (0, 0)
+        rows = self.db.execute(
+            f"SELECT id, kept FROM rows WHERE {condition} ORDER BY {_order(query.sort)} LIMIT ? OFFSET ?",
+            [*values, query.size, max(0, query.start)],
+        ).fetchall()
+        facets = [(name, self._values(query, name)) for name in FACETS]
+        histograms = [(name, *self._ends[name], self._bins(query, name)) for name in NUMBERS if name in self._ends]
+        return Answer(total, everything, rows, [each for each in facets if each[1]], histograms)
+
+    def _search(self, words: str) -> None:
+        """Leave in `hits` the ids of the rows whose texts hold all words."""
+        parts = words.lower().split()
+        self.db.execute(HITS, [parts[0] if parts else ""])
+        for part in parts[1:]:
+            self.db.execute("CREATE OR REPLACE TEMP TABLE earlier AS SELECT id FROM hits")
+            self.db.execute(HITS, [part])
+            self.db.execute("DELETE FROM hits WHERE id NOT IN (SELECT id FROM earlier)")
+
+    def _values(self, query: Query, name: str) -> list[tuple[str, int]]:
+        condition, values = _condition(query, name)
+        asked = f'SELECT "{name}", count(*) FILTER ({condition}) AS number FROM rows WHERE "{name}" IS NOT NULL'
+        return self.db.execute(f"{asked} GROUP BY 1 ORDER BY number DESC, 1", values).fetchall()
+
+    def _bins(self, query: Query, name: str) -> list[int]:
+        condition, values = _condition(query, name)
+        low, high = self._ends[name]
+        place = f'least({BINS - 1}, floor({BINS} * ("{name}" - ?) / ?))::INTEGER'
+        asked = f'SELECT {place}, count(*) FROM rows WHERE "{name}" IS NOT NULL AND {condition} GROUP BY 1'
+        counts = dict(self.db.execute(asked, [low, high - low or 1.0, *values]).fetchall())
+        return [counts.get(number, 0) for number in range(BINS)]
+
+    def records(self, kind: type[Record], view: str, column: str, values: Iterable[str]) -> list[tuple[int, Record]]:
+        """(round, record) of those whose `column` is one of `values`."""
+        names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+        listed = ", ".join(f'"{name}"' for name in names)
+        asked = f'SELECT round, {listed} FROM {view} WHERE "{column}" IN (SELECT unnest(?::VARCHAR[]))'
+        found = self.db.execute(asked, [list(values)]).fetchall()
+        return [(row[0], kind(*(tuple(v) if isinstance(v, list) else v for v in row[1:]))) for row in found]
+
+    def images_of(self, number: int) -> list[str]:
+        """The ids of the pictures that a round drew, sorted."""
+        return [
+            row[0] for row in self.db.execute("SELECT id FROM images WHERE round = ? ORDER BY id", [number]).fetchall()
+        ]
+
+    def scores(self, ids: Iterable[str]) -> dict[str, tuple[float, float]]:
+        """Summed log-probabilities of chosen and rejected, of the pairs that have them."""
+        asked = "SELECT id, chosen, rejected FROM reference WHERE id IN (SELECT unnest(?::VARCHAR[]))"
+        return {row[0]: (row[1], row[2]) for row in self.db.execute(asked, [list(ids)]).fetchall()}
+
+
+def _condition(query: Query, but: str = "") -> tuple[str, list[Any]]:
+    """SQL that a row must meet, the facet or number called `but` left aside, and its values."""
+    if query.id:
+        return "id = ?", [query.id]
+    parts, values = [], []
+    if query.words.strip():
+        parts.append("id IN (SELECT id FROM hits)")
+    for name, value in query.facets.items():
+        if _known(name, FACETS) != but:
+            parts.append(f'"{name}" = ?')
+            values.append(str(value))
+    for name, (low, high, has_high) in query.ranges.items():
+        if _known(name, NUMBERS) != but:
+            parts.append(f'"{name}" >= ? AND "{name}" {"<=" if has_high else "<"} ?')
+            values += [float(low), float(high)]
+    return " AND ".join(parts) or "true", values
+
+
+def _order(sort: str) -> str:
+    if not sort:
+        return ORDER
+    name = _known(sort.removeprefix("-"), NUMBERS)
+    return f'"{name}" {"DESC" if sort.startswith("-") else "ASC"} NULLS LAST, {ORDER}'
+
+
+def _known(name: str, names: Sequence[str]) -> str:
+    """The name, which goes into SQL, if it is one of ours."""
+    if name not in names:
+        raise SenaError(f"Rows have no {name!r}: known are {', '.join(names)}")
+    return name
+
+
+def state_of(run: RunFolder) -> str:
+    """A word that changes when a table or a round's evidence does."""
+    paths = [
+        path
+        for each in run.rounds()
+        for path in (*(p for name in KINDS for p in _files(each, name)), *_references(each), each.evidence)
+        if path.is_file()
+    ]
+    seen = [f"{path} {path.stat().st_mtime_ns} {path.stat().st_size}" for path in [*paths, run.manifest]]
+    return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
+
+
+def _files(folder: RoundFolder, name: str) -> list[Path]:
+    if name == "images":
+        return [folder.images] if folder.images.is_file() else []
+    return table_files(folder, name)
+
+
+def _references(folder: RoundFolder) -> list[Path]:
+    whole = (folder.reference / "manifest.json").is_file()
+    return sorted(folder.reference.glob("part-*.parquet")) if whole else []
+
+
+def _no_reference() -> Any:
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.string()), ("chosen", pa.float64()), ("rejected", pa.float64())]).empty_table()
+
+
+def _duckdb() -> Any:
+    try:
+        import duckdb
+    except ImportError as error:
+        raise SenaError('The viewer needs duckdb, which is not installed: pip install "sena[server]"') from error
+    return duckdb
