@@ -223,6 +223,17 @@ def score(vlm: VLM) -> list[float]:
         return logprobs.log_probabilities(vlm, rows)[0].tolist()
 
 
+def test_check_finds_no_fault(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The program's own look at model, pictures, corruption and memory before a run, with a trial on two pictures."""
+    write_pictures(tmp_path / "photos")
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    start = ["check", str(tmp_path / "recipe.yaml"), "--model", str(folder), "--images", str(tmp_path / "photos")]
+    assert run_program([*start, "--try", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "No fault found" in said
+    assert "parameters of which" in said
+
+
 @pytest.fixture(scope="module")
 def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """One round by the program alone: the model, four pictures in a folder, a recipe in a file."""

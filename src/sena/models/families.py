@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-WHOLE_LOOP = "tiny model, whole loop"
+WHOLE_LOOP = "tiny, whole loop"
 AXES = "branches take the model's own positions on three axes"
 COUNTS = "branches count their own tokens"
 WINDOWS = "a picture's tokens see each other both ways, and some layers look back no further than a window"
