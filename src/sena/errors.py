@@ -30,3 +30,7 @@ class ModelError(SenaError):
 
 class NonFiniteError(SenaError):
     """A loss or gradient that is no number. Names the pairs of the step, since one of them caused it."""
+
+
+class Paused(SenaError):
+    """No mistake: the run waits for something that its user has to do, and goes on at the next call. Exit code 0."""

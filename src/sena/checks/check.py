@@ -9,6 +9,7 @@ from pathlib import Path
 from sena.align import eight_bit
 from sena.checks import pictures, trial
 from sena.checks.memory import MemorySum, memory
+from sena.engines import started
 from sena.errors import SenaError
 from sena.images.questions import match
 from sena.images.sources import Source
@@ -52,6 +53,8 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     found = Findings()
     sources = _check_images(recipe, all_images, reporter, found)
     found.attempt(trackers.demand, recipe.run.trackers)
+    if recipe.engine.kind == "server":
+        found.attempt(started.demand, recipe.engine.server)
     if recipe.train.optimizer == "adamw_8bit":
         found.attempt(eight_bit.demand)
     remark = found.attempt(_look_at_model, recipe)

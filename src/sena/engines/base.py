@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sena.config import Config
 from sena.records import Reply, Request, Score
@@ -55,6 +55,14 @@ class ServerConfig(Config):
     command: str | list[str] = ""
     """What starts the server: `sena serve {model} --port {port}`, `vllm serve {model} --port {port}`. No shell reads
     it. Sena starts it before a round's questions and ends it before training. Empty: it is started by hand."""
+
+    @field_validator("command")
+    @classmethod
+    def _takes_a_model(cls, command: str | list[str]) -> str | list[str]:
+        words = command.split() if isinstance(command, str) else command
+        if words and not all(any(name in word for word in words) for name in ("{model}", "{port}")):
+            raise ValueError("every round has another model: write {model} and {port} where they belong")
+        return command
 
 
 class EngineConfig(Config):

@@ -78,6 +78,12 @@ class ServerEngine:
         """Servers tell no probabilities of given answers. Raises NotImplementedError; `offers` says so beforehand."""
         raise NotImplementedError("a server engine cannot score")
 
+    def take_faults(self) -> dict[str, int]:
+        """`faults` since the last call."""
+        taken = dict(self.faults)
+        self.faults.clear()
+        return taken
+
     async def _all(self, requests: Sequence[Request], open_image: OpenImage) -> list[Reply]:
         httpx = library()
         config, made = self.config, dict[int, Reply]()
@@ -154,6 +160,12 @@ def models(config: ServerConfig) -> list[str]:
         return [str(each["id"]) for each in reply.json()["data"]]
     except (ValueError, KeyError, TypeError) as error:
         raise SenaError(f"What answers at {config.url} lists no models: engine.server.url should end in /v1") from error
+
+
+def demand(config: ServerConfig) -> None:
+    """What can be told without a server. Raises SenaError for a missing package or key."""
+    library()
+    _way(config)
 
 
 def _way(config: ServerConfig) -> dict[str, Any]:

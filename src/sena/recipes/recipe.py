@@ -100,6 +100,22 @@ class Recipe(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _engine_can(self) -> Recipe:
+        if self.engine.kind == "local":
+            return self
+        if self.stages().needs_scores:
+            raise ValueError(
+                f"engine.kind: {self.engine.kind} tells no log-probabilities, by which this recipe judges answers: set "
+                "it to local, or leave out samples.count and the filter unsupported"
+            )
+        if self.model.data_template != "same":
+            raise ValueError(
+                f"engine.kind: {self.engine.kind} speaks the model's own template: set model.data_template to same in "
+                f"place of {self.model.data_template}, or engine.kind to local"
+            )
+        return self
+
     def stages(self) -> StagesConfig:
         """The data half's settings in one piece."""
         return StagesConfig(**{name: getattr(self, name) for name in StagesConfig.model_fields})

@@ -18,6 +18,7 @@ import torch
 from sena import files
 from sena.data.actors import demand_ray
 from sena.data.config import ComputeConfig
+from sena.engines import started
 from sena.engines.local import LocalEngine
 from sena.engines.looks import demand
 from sena.errors import RunFolderError
@@ -174,6 +175,8 @@ def _demand_usable(recipe: Recipe) -> None:
     """
     if recipe.compute.kind == "ray":
         demand_ray()
+    if recipe.engine.kind == "server":
+        started.demand(recipe.engine.server)
     vlm = load_without_weights(names.model_folder(recipe.model.name))
     bound(vlm, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)
@@ -192,7 +195,7 @@ def _pinned(recipe: Recipe) -> Recipe:
 
 def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:
     old, _ = recipes.load(Recipe, run.recipe)
-    keys = [key for key in recipes.differing_keys(old, recipe) if not key.startswith("compute.")]
+    keys = [key for key in recipes.differing_keys(old, recipe) if not key.startswith(("compute.", "engine.server."))]
     if keys:
         raise RunFolderError(
             f"{run.path} was begun with another recipe (it differs in {', '.join(keys)}): "

@@ -22,6 +22,7 @@ from sena.models.load import resolve_device
 from sena.records import Image
 from sena.rounds import worker
 from sena.rounds.job import Job
+from sena.rounds.serving import served
 from sena.runs.folder import RoundFolder
 
 
@@ -32,11 +33,13 @@ class Figures:
     seconds: Counter[str] = field(default_factory=Counter)
     memory: dict[str, int] = field(default_factory=dict)
     why: str = ""
+    faults: Counter[str] = field(default_factory=Counter)
 
     def add(self, made: dict[str, Any]) -> None:
         self.seconds.update(made["seconds"])
         self.memory = {key: max(value, self.memory.get(key, 0)) for key, value in made["memory"].items()}
         self.why = self.why or made["why"]
+        self.faults.update(made["faults"])
 
 
 def make_shards(job: Job, number: int, images: Sequence[Image], parts: Sequence[Sequence[Image]]) -> set[int]:
@@ -54,9 +57,13 @@ def make_shards(job: Job, number: int, images: Sequence[Image], parts: Sequence[
         job.say(f"  {before} of {len(images)} images were done before")
     works = [Work(place, tuple(image.id for image in parts[place]), job.recipe.compute.retries) for place in left]
     figures = Figures()
-    failed = _inline(job, number, works, figures) if _is_inline(job) else _crew(job, number, images, works, figures)
+    with served(job, number):
+        failed = _inline(job, number, works, figures) if _is_inline(job) else _crew(job, number, images, works, figures)
     if figures.why:
         job.say(f"  each prompt read its picture anew, since {figures.why}")
+    if figures.faults:
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(figures.faults.items()))
+        job.say(f"  of the server, what failed was tried again: {told}")
     return _without(job, folder, failed, len(parts))
 
 

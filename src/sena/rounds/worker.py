@@ -20,6 +20,7 @@ from sena.data.crew import Order, Task
 from sena.data.make_pairs import Tables, make_pairs
 from sena.engines.local import LocalEngine
 from sena.engines.looks import demand
+from sena.engines.server import ServerEngine
 from sena.errors import ImageError, SenaError
 from sena.images.pictures import Pictures
 from sena.images.questions import Asked, by_picture
@@ -29,6 +30,7 @@ from sena.progress import Reporter
 from sena.recipes.recipe import Recipe
 from sena.records import Image
 from sena.rounds.job import Job, settle
+from sena.rounds.serving import data_engine, data_model
 from sena.runs import tables
 from sena.runs.folder import RoundFolder, RunFolder
 from sena.runs.metrics import Metrics, peak_memory
@@ -44,7 +46,7 @@ class Worker:
 
     folder: RoundFolder
     parts: Sequence[Sequence[Image]]
-    engine: LocalEngine
+    engine: LocalEngine | ServerEngine
     pictures: Pictures
     job: Job
     context: Context
@@ -52,7 +54,8 @@ class Worker:
     def run(self, task: Task) -> dict[str, Any]:
         """The shard's tables and manifest on disk; a trial (`task.only`) leaves nothing.
 
-        Returns `made` (images), `seconds` by stage, `memory`, and `why` prompts read their pictures anew, if they do.
+        Returns `made` (images), `seconds` by stage, `memory`, `why` prompts read their pictures anew, if they do, and
+        the `faults` of a server by kind.
         """
         part, spent = self.parts[task.shard], dict[str, float]()
         images = [each for each in part if each.id not in task.left_out and (not task.only or each.id in task.only)]
@@ -61,7 +64,8 @@ class Worker:
         if not task.only:
             self._write(task, made)
         done = 0 if task.only else len(part)
-        return {"made": done, "seconds": spent, "memory": peak_memory(), "why": self.engine.why}
+        faults = self.engine.take_faults() if isinstance(self.engine, ServerEngine) else {}
+        return {"made": done, "seconds": spent, "memory": peak_memory(), "why": self.engine.why, "faults": faults}
 
     def _write(self, task: Task, made: Tables) -> None:
         made.drops += [shards.given_up(image, "worker died") for image in task.left_out]
@@ -75,10 +79,10 @@ def worker_of(job: Job, number: int) -> Worker:
     """A worker for round `number`, whose images are drawn. Raises SenaError for what the model or engine cannot do."""
     folder, config = job.round(number), job.recipe.stages()
     images = tables.read(folder.images, Image)
-    vlm = job.load_model(job.start_of(number))
+    vlm = data_model(job, number)
     template = for_data(job.recipe.model.data_template, vlm.template, vlm.processor)
     demand(vlm, config.corruption.kind, config.corruption.strength)
-    engine = job.engine(vlm.with_template(template))
+    engine = data_engine(job, number, vlm.with_template(template))
     if config.needs_scores and "score" not in engine.offers:
         raise SenaError(
             "This recipe judges answers by their log-probabilities (samples.count, or the filter unsupported), which "

@@ -13,16 +13,13 @@ import urllib.request
 from pathlib import Path
 
 from sena.errors import SenaError
-from sena.models import adapters
-from sena.models import load as loading
+from sena.models.servable import servable
 from sena.recipes import names
 
 HOST = "127.0.0.1"
 ENGINES = ("transformers", "vllm")
 SAFE = '{"sanitize_control_tokens": true}'
 """Special tokens that a user types stay the letters that they are."""
-OLD = ("chat_template", "preprocessor_config")
-"""Files that the processor's own replace, also where they have other names."""
 CURL = """
   printf '{"model": "MODEL", "messages": [{"role": "user", "content": [
     {"type": "text", "text": "What is in this picture?"},
@@ -42,34 +39,6 @@ def serve(model: str | Path, port: int = 8000, engine: str = "transformers") -> 
     _demand_free(port)
     with tempfile.TemporaryDirectory(prefix="sena-serve-") as place:
         _run(str(model), servable(name, Path(place)), port, engine)
-
-
-def servable(name: str, place: Path) -> str:
-    """The model as it lies. Where its processor does not say what it was trained with (LLaVA-1.5 as the hub has it),
-    a new folder below `place`: links to the model, and a processor that says it."""
-    from transformers import AutoProcessor
-
-    if adapters.is_adapter(name):
-        raise SenaError(f"{name} is an adapter, which no server takes by itself: type sena export RUN --to merged")
-    settled = loading.load_without_weights(name).processor
-    if settled.chat_template == AutoProcessor.from_pretrained(name, trust_remote_code=False).chat_template:
-        return name
-    source, folder = _files_of(name), place / Path(name).name
-    settled.save_pretrained(folder)
-    for path in source.iterdir():
-        if not path.name.startswith(OLD) and not (folder / path.name).exists():
-            (folder / path.name).symlink_to(path.resolve())
-    return str(folder)
-
-
-def _files_of(name: str) -> Path:
-    """The folder of a model, which is fetched when it is on the hub alone."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]))
 
 
 def _run(model: str, name: str, port: int, engine: str) -> None:
