@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,13 +30,15 @@ class Found(NamedTuple):
     steps: int
 
 
-def save(folder: Path, optimizer: Optimizer, key: str) -> Path:
+def save(folder: Path, optimizer: Optimizer, key: str, whole: Mapping[str, torch.Tensor] | None = None) -> Path:
     """Write the state after `optimizer.steps` steps, then remove older checkpoints.
 
-    `key` stands for data and settings; only a run with the same key may go on from here.
+    `key` stands for data and settings; only a run with the same key may go on from here. `whole` are the optimizer's
+    tensors where it holds but parts of them, so that a checkpoint never shows how many ranks wrote it.
     """
     place = folder / f"step-{optimizer.steps:06d}"
-    tensors = {name: tensor.detach().contiguous() for name, tensor in optimizer.tensors().items()}
+    given = optimizer.tensors() if whole is None else whole
+    tensors = {name: tensor.detach().contiguous() for name, tensor in given.items()}
     tensors |= _random_states()
     (place / MANIFEST).unlink(missing_ok=True)
     files.write_with(place / TENSORS, lambda path: _write(tensors, path))
@@ -61,16 +64,19 @@ def find(folder: Path, key: str) -> Found | None:
     return Found(complete[-1].parent, manifest["steps"])
 
 
-def restore(found: Found, optimizer: Optimizer) -> None:
+def restore(
+    found: Found, optimizer: Optimizer, own: Callable[[torch.Tensor], torch.Tensor] = lambda whole: whole
+) -> None:
     """Put weights, optimizer and random states back to what they were when the checkpoint was written.
 
+    `own` gives the part of a tensor that this rank's optimizer holds.
     Raises RunFolderError when the tensors are not those of this model.
     """
     tensors = load_file(found.folder / TENSORS)
     wanted = optimizer.tensors()
     if {name for name in tensors if not name.startswith("random/")} != set(wanted):
         raise RunFolderError(f"{found.folder} holds another model's weights: remove it to train anew")
-    optimizer.restore(tensors, found.steps)
+    optimizer.restore({name: own(tensors[name]) for name in wanted}, found.steps)
     torch.set_rng_state(tensors["random/cpu"])
     if "random/cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["random/cuda"])

@@ -87,6 +87,25 @@ class TrainConfig(Config):
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice to save memory; `auto` does so on a GPU whose memory the weights nearly fill."""
 
+    processes: int | Literal["auto"] = Field(default=1, ge=1)
+    """Processes that train together, each with a GPU of its own; `auto` is one for each of this machine's GPUs. They
+    change no result beyond rounding, and may differ from start to start of the same run. See docs/scaling.md."""
+    parallel: Literal["ddp", "fsdp2"] = "ddp"
+    """Of several processes, `ddp` gives each the whole model and optimizer; `fsdp2` cuts what learns, its gradient and
+    the optimizer's states among them."""
+    launcher: str = ""
+    """What starts the processes in place of sena, for several machines: `torchrun ...`, `accelerate launch ...` or
+    `srun ... torchrun ...`, without a program, which sena adds."""
+
+    @model_validator(mode="after")
+    def _shards_are_plain(self) -> TrainConfig:
+        if self.parallel == "fsdp2" and (self.method == "lora" or self.optimizer == "adamw_8bit"):
+            raise ValueError(
+                "parallel: fsdp2 is for method full with optimizer adamw: adapters, and states in 8 bits, leave little "
+                "to share out, so set parallel to ddp"
+            )
+        return self
+
     @model_validator(mode="after")
     def _adapters_have_no_projector(self) -> TrainConfig:
         if self.method == "lora" and self.projector_learning_rate:

@@ -94,15 +94,16 @@ def learning(vlm: VLM) -> list[tuple[str, torch.nn.Parameter]]:
     return [(name, weight) for name, weight in vlm.model.named_parameters() if weight.requires_grad]
 
 
-def set_training(vlm: VLM, checkpointing: bool | Literal["auto"], optimizer: str = "adamw") -> None:
+def set_training(vlm: VLM, checkpointing: bool | Literal["auto"], optimizer: str = "adamw", holders: int = 1) -> None:
     """Training mode with every dropout at zero and the frozen tower in evaluation mode.
 
-    Only gradient checkpointing needs training mode, and transformers asks for it there.
+    Only gradient checkpointing needs training mode, and transformers asks for it there. `holders` says over how many
+    GPUs the weights that learn are cut.
     """
     if checkpointing == "auto":
         learns = sum(weight.numel() for _, weight in learning(vlm))
         rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns
-        checkpointing = is_tight(learns, rests, vlm.device, optimizer)
+        checkpointing = is_tight(learns // holders, rests, vlm.device, optimizer)
     if checkpointing:
         _recompute(vlm.model, True)
     vlm.model.train()

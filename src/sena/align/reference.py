@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import torch
 
 from sena import files
-from sena.align import fingerprint, halving, modes, plain
+from sena.align import fingerprint, halving, modes, plain, ranks, sharing
+from sena.align.ranks import Ranks
 from sena.align.steps import batches
-from sena.align.tree_forward import cut
+from sena.align.tree_forward import TreeForward, cut
 from sena.errors import NonFiniteError, RunFolderError
 from sena.models.vlm import VLM
 from sena.records import Pair
@@ -56,21 +57,27 @@ def compute(
     """References of all pairs by id: read when `folder` holds them, else computed, going on after a kill.
 
     `on_part(done, total, halvings)` counts in pairs, and says how often a part's batches had to be halved for want of
-    memory. Raises RunFolderError when `folder` holds those of another model, other pairs or another template,
-    NonFiniteError naming pairs whose log-probability is no number, and SenaError when a single pair is too much.
+    memory. Where a launcher left a process group, all its ranks call this, each takes a share of the pairs, and the
+    first one writes.
+
+    Raises RunFolderError when `folder` holds those of another model, other pairs or another template, NonFiniteError
+    naming pairs whose log-probability is no number, and SenaError when a single pair is too much.
     """
-    _claim(folder, make_key(vlm, pairs))
+    here = ranks.here()
+    here.together(lambda: _claim(folder, make_key(vlm, pairs)) if here.leads else None)
     ordered = sorted(pairs, key=lambda pair: (pair.image_id, pair.id))
     parts = batches(ordered, PAIRS_PER_PART)
+    picture = here.of_first(lambda: sharing.picture_tokens(vlm, pairs, open_image)) if pairs and here.size > 1 else 0
+    task = _Task(vlm, open_image, pairs_per_batch, forward, here, picture)
     with modes.scoring(vlm):
-        for number, part in enumerate(parts):
-            place, halvings = folder / f"part-{number:05d}.parquet", 0
-            if not place.exists():
-                encoded = plain.encode_pairs(vlm, part, open_image)
-                rows, halvings = _score(vlm, encoded, pairs_per_batch, forward)
-                _write(place, rows)
-            on_part(min((number + 1) * PAIRS_PER_PART, len(ordered)), len(ordered), halvings)
-    files.write_json(folder / "manifest.json", {"parts": len(parts), "pairs": len(ordered)})
+        for numbers in batches(range(len(parts)), here.size):  # so many at a time that every rank has enough to do
+            missing = here.of_first(lambda group=numbers: [n for n in group if not _part(folder, n).exists()])
+            halvings = _fill(task, folder, {number: parts[number] for number in missing}) if missing else 0
+            for number in numbers:
+                done = min((number + 1) * PAIRS_PER_PART, len(ordered))
+                on_part(done, len(ordered), halvings if number in missing else 0)
+    manifest = {"parts": len(parts), "pairs": len(ordered)}
+    here.together(lambda: files.write_json(folder / "manifest.json", manifest) if here.leads else None)
     return read(folder)
 
 
@@ -81,7 +88,7 @@ def read(folder: Path) -> dict[str, Reference]:
     if not (folder / "manifest.json").exists():
         raise RunFolderError(f"{folder} is not finished: run the same command again, it goes on")
     parts = files.read_json(folder / "manifest.json")["parts"]
-    rows = [row for n in range(parts) for row in pq.read_table(folder / f"part-{n:05d}.parquet").to_pylist()]
+    rows = [row for n in range(parts) for row in pq.read_table(_part(folder, n)).to_pylist()]
     return {row.pop("id"): Reference(**row) for row in rows}
 
 
@@ -106,21 +113,45 @@ def _claim(folder: Path, key: dict[str, str]) -> None:
         )
 
 
-def _score(
-    vlm: VLM, part: Sequence[plain.Encoded], size: int, forward: plain.Forward
-) -> tuple[list[dict[str, Any]], int]:
-    """A part's rows, and how often its batches had to be halved."""
+class _Task(NamedTuple):
+    """What all parts are scored by. `size` is in pairs, `picture` about how many tokens one takes."""
+
+    vlm: VLM
+    open_image: plain.OpenImage
+    size: int
+    forward: plain.Forward
+    ranks: Ranks
+    picture: int
+
+
+def _part(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:05d}.parquet"
+
+
+def _fill(task: _Task, folder: Path, parts: Mapping[int, Sequence[Pair]]) -> int:
+    """Write these parts. Returns how often batches had to be halved."""
+    here, pairs = task.ranks, [pair for part in parts.values() for pair in part]
+    is_tree = isinstance(task.forward, TreeForward)
+    numbers = sharing.numbers_of(pairs, here.rank, here.size, task.picture, is_tree)
+    told = here.gather(here.together(lambda: _score(task, [pairs[number] for number in numbers])))
+    found = {name: Reference(*values) for scores, _ in told for name, values in scores.items()}
+    bad = [pair.id for pair in pairs if not _is_finite(found[pair.id])]
+    if bad:
+        raise NonFiniteError(f"The reference gives no finite log-probability to {', '.join(bad)}: drop these pairs")
+    here.together(lambda: _write_all(folder, parts, found) if here.leads else None)
+    return max(halvings for _, halvings in told)
+
+
+def _score(task: _Task, pairs: Sequence[Pair]) -> tuple[dict[str, Reference], int]:
+    """This rank's references by pair id, and how often its batches had to be halved."""
+    encoded = plain.encode_pairs(task.vlm, pairs, task.open_image)
     found, _, halvings = halving.fit(
-        lambda halvings: cut(forward, part, size, halvings),
-        lambda batches: _score_all(vlm, part, batches, forward),
+        lambda halvings: cut(task.forward, encoded, task.size, halvings),
+        lambda batches: _score_all(task.vlm, encoded, batches, task.forward),
         undo=lambda: None,
         mend="Scoring the reference runs out of memory with a single pair: give smaller pictures or shorter answers",
     )
-    rows = [{"id": each.pair.id, **found[each.pair.id]._asdict()} for each in part]
-    bad = [row["id"] for row in rows if not _is_finite(row)]
-    if bad:
-        raise NonFiniteError(f"The reference gives no finite log-probability to {', '.join(bad)}: drop these pairs")
-    return rows, halvings
+    return found, halvings
 
 
 def _score_all(
@@ -135,8 +166,13 @@ def _score_all(
     return found
 
 
-def _is_finite(row: dict[str, Any]) -> bool:
-    return abs(row["chosen"]) < float("inf") and abs(row["rejected"]) < float("inf")
+def _is_finite(found: Reference) -> bool:
+    return abs(found.chosen) < float("inf") and abs(found.rejected) < float("inf")
+
+
+def _write_all(folder: Path, parts: Mapping[int, Sequence[Pair]], found: Mapping[str, Reference]) -> None:
+    for number, part in parts.items():
+        _write(_part(folder, number), [{"id": pair.id, **found[pair.id]._asdict()} for pair in part])
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from sena.align import modes, plain
+from sena.align import modes, plain, ranks
 from sena.align.config import TrainConfig
 from sena.align.tree_forward import TreeForward, attention_mask, text_attention
 from sena.errors import ModelError
@@ -49,12 +49,15 @@ def choose_forward(
 ) -> plain.Forward:
     """Trees when the settings want them and the model passes the test, else the plain batch and a line that says so.
 
-    It follows from settings, model and pairs alone, so the reference, the training and a resumed run choose alike.
+    It follows from settings, model and pairs alone, so the reference, the training and a resumed run choose alike; of
+    several ranks all do what the first to find a fault must.
     """
     if settings.packing == "plain" or not pairs:
         return plain.log_probabilities
     trees = TreeForward(settings.batch_tokens)
-    fault = find_fault(vlm, plain.encode_pairs(vlm, sample(pairs), open_image), trees)
+    here = ranks.here()
+    found = here.together(lambda: find_fault(vlm, plain.encode_pairs(vlm, sample(pairs), open_image), trees))
+    fault = next(filter(None, here.gather(found)), "")
     if not fault:
         return trees
     say(f"  trains on plain rows, since {fault}")

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TypeVar
 
 from sena import seeds
 from sena.records import Pair
 
 Step = tuple[Pair, ...]
+Thing = TypeVar("Thing")
 
 
 def compose(pairs: Sequence[Pair], seed: int, pairs_per_step: int, epochs: int = 1) -> list[Step]:
@@ -43,6 +45,6 @@ def _epoch(images: dict[str, list[Pair]], seed: int, epoch: int, size: int) -> l
     return [*steps, tuple(open_step)] if open_step else steps
 
 
-def batches(pairs: Sequence[Pair], size: int) -> list[Sequence[Pair]]:
+def batches(things: Sequence[Thing], size: int) -> list[Sequence[Thing]]:
     """Cut into pieces of `size`, the last one with what is left."""
-    return [pairs[start : start + size] for start in range(0, len(pairs), size)]
+    return [things[start : start + size] for start in range(0, len(things), size)]

@@ -14,12 +14,27 @@ from pathlib import Path
 import torch
 
 from sena import seeds
-from sena.align import checkpoint, fingerprint, gradient, metrics, modes, plain, schedule, steps, work
+from sena.align import (
+    checkpoint,
+    fingerprint,
+    gradient,
+    metrics,
+    modes,
+    parallel,
+    plain,
+    ranks,
+    schedule,
+    sharing,
+    steps,
+    work,
+)
 from sena.align.config import AlignSettings
 from sena.align.eight_bit import AdamW8bit
 from sena.align.gradient import Preferences, Task
 from sena.align.metrics import StepMetrics
-from sena.align.optimizer import AdamW, Optimizer, clip_scale
+from sena.align.optimizer import AdamW, Named, Optimizer, clip_scale
+from sena.align.parallel import Parallel
+from sena.align.ranks import Ranks
 from sena.errors import ModelError, NonFiniteError, SenaError
 from sena.models.adapters import Adapter
 from sena.models.vlm import VLM
@@ -28,7 +43,16 @@ from sena.records import Pair
 LARGEST_FIRST_MARGIN = {torch.float32: 0.01, torch.float64: 0.01}
 """Mean size, in nats, of the first step's margins that is still rounding; 1 nat in the low precisions."""
 NO_NUMBER_FOR_RESULTS = {
-    "train": {"packing", "batch_tokens", "pairs_per_batch", "save_every", "gradient_checkpointing"}
+    "train": {
+        "packing",
+        "batch_tokens",
+        "pairs_per_batch",
+        "save_every",
+        "gradient_checkpointing",
+        "processes",
+        "parallel",
+        "launcher",
+    }
 }
 
 
@@ -47,10 +71,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A gradient's task, the weights that it moves (`projector`: names of those with a rate of their own), how many
-    steps there are, and what a step costs at what peak."""
+    """A gradient's task, how the weights that it moves lie on the ranks (`projector`: names of those with a rate of
+    their own), how many steps there are, and what a step costs at what peak."""
 
     task: Task
+    held: Parallel
     optimizer: Optimizer
     projector: frozenset[str]
     count: int
@@ -73,30 +98,52 @@ def train(
     `folder` is for checkpoints alone; a complete one in it is gone on from, so `on_step` may see up to
     `save_every` - 1 steps a second time. Call `checkpoint.clear(folder)` once the policy is stored.
 
+    Where a launcher left a process group, all its ranks call this with equal arguments and take a share of every step;
+    what comes out is that of one process but for rounding. The first rank alone writes checkpoints, which any number
+    of ranks goes on from. With `train.parallel: fsdp2` the policy's weights come back on the first rank only.
+
     Raises NonFiniteError naming pairs when a loss or gradient is no number, RunFolderError when the checkpoint in
     `folder` is not of this run, and SenaError when the first step shows that reference and policy differ.
     """
-    start = time.perf_counter()
+    start, here = time.perf_counter(), ranks.here()
     _demand_references(data)
-    policy = _prepare(vlm, settings, seed)
-    plan = steps.compose(data.pairs, seed, settings.train.pairs_per_step, settings.train.epochs)
-    optimizer = _optimizer(policy, settings, seed)
+    policy = _prepare(vlm, settings, seed, here)
     costs, peak = work.costs(policy.model), work.peak(policy.device, policy.dtype)
     apart = _with_own_rate(policy, settings)
-    job = _Job(Task(policy, data, settings, forward), optimizer, apart, len(plan), costs, peak)
+    plan = steps.compose(data.pairs, seed, settings.train.pairs_per_step, settings.train.epochs)
+    picture = here.of_first(lambda: sharing.picture_tokens(policy, data.pairs, data.open_image)) if here.size > 1 else 0
+    held = parallel.choose(policy, settings.train.parallel, here)
+    optimizer = _optimizer(held.weights(), settings, seed)
+    task = Task(policy, data, settings, forward, here, picture, held.in_step)
+    job = _Job(task, held, optimizer, apart, len(plan), costs, peak and peak * here.size)
     key = make_key(data, settings, seed)
-    found = checkpoint.find(folder, key)
-    if found:
-        checkpoint.restore(found, optimizer)
+    _go_on(job, folder, key)
     resumed_at, first = optimizer.steps, None
     for step in plan[resumed_at:]:
         told = _take(job, step)
         first = told.dpo if told.step == 0 else first
         on_step(told)
         if optimizer.steps % settings.train.save_every == 0 and optimizer.steps < len(plan):
-            checkpoint.save(folder, optimizer, key)
-    policy, adapter = modes.finish(policy, settings.train.method)
+            _save(job, folder, key)
+    policy, adapter = modes.finish(held.finish(policy), settings.train.method)
     return policy, Summary(len(plan), len(data.pairs), resumed_at, first, time.perf_counter() - start, adapter)
+
+
+def _go_on(job: _Job, folder: Path, key: str) -> None:
+    """Restore what the checkpoint in `folder` holds, if there is one; all ranks take the one that the first sees."""
+    here = job.task.ranks
+    if here.size == 1:
+        found = checkpoint.find(folder, key)
+    else:
+        told = here.of_first(lambda: (seen := checkpoint.find(folder, key)) and [str(seen.folder), seen.steps])
+        found = told and checkpoint.Found(Path(told[0]), told[1])
+    if found:
+        here.together(lambda: checkpoint.restore(found, job.optimizer, job.held.own))
+
+
+def _save(job: _Job, folder: Path, key: str) -> None:
+    whole, here = job.held.whole(job.optimizer.tensors()), job.task.ranks
+    here.together(lambda: checkpoint.save(folder, job.optimizer, key, whole) if here.leads else None)
 
 
 def make_key(data: Preferences, settings: AlignSettings, seed: int) -> str:
@@ -114,17 +161,17 @@ def _demand_references(data: Preferences) -> None:
         raise SenaError(f"{len(missing)} pairs have no reference log-probability, the first is {missing[0]}")
 
 
-def _prepare(vlm: VLM, settings: AlignSettings, seed: int) -> VLM:
+def _prepare(vlm: VLM, settings: AlignSettings, seed: int, here: Ranks) -> VLM:
     torch.manual_seed(seeds.derive(seed, "train"))
     full = settings.train.method == "full"
     frozen = settings.train.projector_learning_rate == 0
     policy = modes.prepare_full(vlm, not frozen) if full else modes.prepare_lora(vlm, settings.lora, seed)
-    modes.set_training(policy, settings.train.gradient_checkpointing, settings.train.optimizer)
+    holders = here.size if settings.train.parallel == "fsdp2" else 1
+    modes.set_training(policy, settings.train.gradient_checkpointing, settings.train.optimizer, holders)
     return policy
 
 
-def _optimizer(policy: VLM, settings: AlignSettings, seed: int) -> Optimizer:
-    weights = modes.learning(policy)
+def _optimizer(weights: Named, settings: AlignSettings, seed: int) -> Optimizer:
     if settings.train.optimizer == "adamw_8bit":
         return AdamW8bit(weights, settings.train, seed)
     return AdamW(weights, settings.train)
@@ -144,16 +191,18 @@ def _with_own_rate(policy: VLM, settings: AlignSettings) -> frozenset[str]:
 
 
 def _take(job: _Job, step: steps.Step) -> StepMetrics:
-    """One optimizer step: gradients of all its batches, checks, update."""
+    """One optimizer step: gradients of all its batches, checks, update. All ranks come to the same figures."""
     start = time.perf_counter()
     number, optimizer, settings = job.optimizer.steps, job.optimizer, job.task.settings
     found = gradient.take(job.task, step)
     _check_finite(step, found.rows)
     if number == 0:
         _check_first(job.task, step, found.rows)
-    norm = optimizer.grad_norm()
-    if not math.isfinite(norm):
+    job.held.add_gradients(optimizer.parameters)
+    norms = job.task.ranks.gather(optimizer.grad_norm())
+    if not all(math.isfinite(norm) for norm in norms):
         raise NonFiniteError(f"A gradient of step {number} is no number. Its pairs: {_names(step)}")
+    norm = job.held.norm(norms)
     learning_rate = schedule.rate(settings.train, number, job.count)
     own = (settings.train.projector_learning_rate or 0) * schedule.share(settings.train, number, job.count)
     optimizer.step(learning_rate, clip_scale(norm, settings.train.max_grad_norm), dict.fromkeys(job.projector, own))

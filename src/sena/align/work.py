@@ -51,7 +51,7 @@ def of_tree(tree: Tree) -> Work:
 
 
 def total(parts: Iterable[Work]) -> Work:
-    columns = zip(*parts, strict=True)
+    columns = zip(Work(0, 0), *parts, strict=True)
     return Work(*(sum(column) for column in columns))
 
 
