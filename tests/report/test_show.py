@@ -18,7 +18,7 @@ from rich.console import Console
 from sena.data.run_stage import Said
 from sena.errors import SenaError
 from sena.report.read import turn
-from sena.report.show import story, summary, tables
+from sena.report.show import notes, story, summary, tables
 from tests.report.make import image, make_round, make_run, pairs, row
 
 
@@ -74,8 +74,36 @@ def test_tables_tell_rows_metrics_and_arrows(tmp_path: Path) -> None:
     text = printed(*tables(make_run(tmp_path / "run")))
     assert "dropped by check: not settled" in text
     assert "images skipped when drawing" in text
-    assert "0.045 (0.041-0.050) ↓" in text
-    assert "0.896 (0.806-0.986) =" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "chair_i ↓ 0.080 0.062 0.045 better, -0.045 to -0.025" in lines
+    assert "coverage ↑ 0.900 0.898 0.896 = -0.016 to +0.008" in lines
+    assert "grounding ↑ 1.800 1.700 1.600 worse, -0.220 to -0.180" in lines
+
+
+def test_the_tables_fit_a_narrow_terminal(tmp_path: Path) -> None:
+    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    for table in tables(make_run(tmp_path / "run", rounds=3)):
+        console.print(table)
+    text = console.export_text()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert "better, -0.045 to -0.025" in text  # on one line, uncut
+    assert "…" not in text
+
+
+def test_alarms_and_imported_pairs_are_told(tmp_path: Path) -> None:
+    from sena import files
+
+    run = make_run(tmp_path / "run", rounds=1)
+    found = files.read_json(run.round(1).evidence)
+    files.write_json(run.round(1).evidence, {**found, "alarms": [{"name": "length", "text": "too \x1b[31mlong"}]})
+    files.write_json(run.round(1).path / "imported.json", {"file": "my.jsonl", "sha256": "0", "layout": "trl"})
+    assert [each.plain for each in notes(run)] == [
+        "Alarm after round 1: too long",
+        "The pairs of round 1 come from my.jsonl (trl).",
+    ]
+    text = printed(*tables(run))
+    assert "questions settled" not in text
+    assert "pairs" in text
 
 
 def test_a_run_that_has_done_nothing_has_no_tables(tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ def show(
     if row is not None:
         console.print(showing.story(folder, row))
         return
-    for table in showing.tables(folder):
-        console.print(table)
-    print(f"The report: {folder.report}. To go on with the run: sena evolve --out {run}")
+    for part in [*showing.tables(folder), *showing.notes(folder)]:
+        console.print(part)
+    print(f"The report: {folder.report}\nAll rows in a browser: sena view {run}")
 
 
 def report(run: Run) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from sena.report.read import Figure, RoundData, measured, read_rounds
+from sena.report.read import Figure, RoundData, measured, read_rounds, watch_only
 from sena.report.story import story
 from sena.report.words import in_order, interval, metric, number, verdict
 from sena.runs.folder import RunFolder, open_run
 from sena.text import printable
 
-__all__ = ["show", "story", "summary", "tables"]
+__all__ = ["notes", "show", "story", "summary", "tables"]
 
 COUNTS = {"images": "images", "questions": "questions settled", "answers": "rows with all answers", "pairs": "pairs"}
+MADE_HERE = ("questions", "answers")
+ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 STYLES = {"better": "green", "worse": "red", "changed": "yellow"}
 
 
@@ -39,16 +42,38 @@ def summary(run: RunFolder) -> dict[str, Any]:
 
 
 def tables(run: RunFolder) -> list[Table]:
-    """Rows through the stages, a column a round, and the metrics over rounds where there are any."""
+    """Rows through the stages, a column a round, then metrics and scores without labels where there are any."""
     rounds = read_rounds(run)
     begun = [each for each in rounds if each.number and each.rows]
-    return [*([_funnel(begun)] if begun else []), *([_metrics(measured(rounds))] if measured(rounds) else [])]
+    made = [_funnel(begun)] if begun else []
+    if measured(rounds):
+        made.append(_metrics("Metrics", measured(rounds)))
+    if measured(watch_only(rounds)):
+        made.append(_metrics("Without labels, on pictures set aside", measured(watch_only(rounds))))
+    return made
+
+
+def notes(run: RunFolder) -> list[Text]:
+    """Sentences that belong to the tables: alarms, and where pairs come from that the run did not make itself."""
+    rounds = read_rounds(run)
+    alarms = [
+        Text(printable(f"Alarm after round {each.number}: {text}"), "bold red")
+        for each in rounds
+        for _, text in each.alarms
+    ]
+    files = [
+        _plain(f"The pairs of round {each.number} come from {each.imported['file']} ({each.imported['layout']}).")
+        for each in rounds
+        if each.imported
+    ]
+    return [*alarms, *files]
 
 
 def _funnel(rounds: list[RoundData]) -> Table:
     made = _table("Rows through the stages", "", [_heading(each) for each in rounds])
     for key, label in COUNTS.items():
-        made.add_row(label, *(str(each.rows[key]) for each in rounds))
+        if key not in MADE_HERE or not all(each.imported for each in rounds):
+            made.add_row(label, *(str(each.rows[key]) for each in rounds))
     reasons = sorted({(stage, why) for each in rounds for stage, all in each.rows["dropped"].items() for why in all})
     if reasons:
         made.add_section()
@@ -61,31 +86,40 @@ def _funnel(rounds: list[RoundData]) -> Table:
     return made
 
 
-def _metrics(rounds: list[RoundData]) -> Table:
-    made = _table("Metrics (95 % interval; = : no change to the base that can be told from none)", "metric", [
-        "base" if each.number == 0 else f"round {each.number}" for each in rounds
-    ])  # fmt: skip
+def _metrics(title: str, rounds: list[RoundData]) -> Table:
+    """A line a metric: its value each round, and what became of it from the base to the last round."""
+    last = rounds[-1]
+    is_judged = last.number > 0 and bool(last.to_base)
+    columns = ["base" if each.number == 0 else f"round {each.number}" for each in rounds]
+    change = ["change, 95 % interval"] if is_judged else []
+    made = _table(f"{title} (↑ more is better, ↓ less is better)", "metric", [*columns, *change])
     for name in in_order(list({name: None for each in rounds for name in each.metrics})):
-        arrow = " (less is better)" if metric(name).better < 0 else ""
-        made.add_row(_plain(name + arrow), *(_cell(each, name) for each in rounds))
+        cells = [_cell(each, name) for each in rounds]
+        made.add_row(_plain(name + ARROWS[metric(name).better]), *cells, *([_change(last, name)] if is_judged else []))
     return made
 
 
 def _cell(data: RoundData, name: str) -> Text:
-    """`.045 (.031 to .060) ↓`, coloured where the paired interval leaves zero out."""
+    """The value, coloured where the paired interval to the base leaves zero out."""
     figure: Figure | None = data.metrics.get(name)
     if figure is None:
         return Text("")
+    found = verdict(name, data.to_base.get(name)) if data.number else "unknown"
+    return Text(number(figure["value"]), style=STYLES.get(found, ""))
+
+
+def _change(data: RoundData, name: str) -> Text:
+    """`better, -0.045 to -0.025`, or `=` and the interval where it holds zero."""
     difference = data.to_base.get(name)
-    found = verdict(name, difference) if data.number else "unknown"
-    sign = {"same": " =", "unknown": ""}.get(found) or (" ↑" if difference and difference["value"] > 0 else " ↓")
-    sign = "" if found == "unknown" else sign
-    span = interval(figure, dash="-")
-    return Text(f"{number(figure['value'])} ({span}){sign}", style=STYLES.get(found, ""))
+    if difference is None:
+        return Text("")
+    found = verdict(name, difference)
+    sign = "=" if found == "same" else f"{found},"
+    return Text(f"{sign} {interval(difference, signed=True)}", style=STYLES.get(found, ""))
 
 
 def _table(title: str, first: str, columns: list[str]) -> Table:
-    made = Table(title=title, title_justify="left")
+    made = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
     made.add_column(first)
     for column in columns:
         made.add_column(column, justify="right")
