@@ -8,15 +8,14 @@ from pathlib import Path
 from tests.architecture.source import ROOT
 
 DOCS = ROOT / "docs"
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path, language: str) -> list[str]:
     """The fenced blocks of a language, in their order."""
-    return [text for name, text in _BLOCK.findall(page.read_text()) if name == language]
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def commands(page: Path) -> list[str]:
-    """The command lines of its `sh` blocks, comments and continued lines taken care of."""
-    lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
-    return [line.partition(" #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+def commands(text: str) -> list[str]:
+    """The command lines of a shell block, without comments."""
+    lines = (line.partition(" #")[0].strip() for line in text.replace("\\\n", " ").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

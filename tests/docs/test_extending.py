@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.architecture.source import ROOT, SOURCE
 from tests.docs.page import DOCS, blocks
 
 PAGE = DOCS / "extending.md"
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path: Path) -> None:
     code = tmp_path / "page.py"
     code.write_text("\n\n".join(blocks(PAGE, "python")))
