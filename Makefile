@@ -12,6 +12,9 @@ PYTEST := $(BIN)/python -m pytest
 TORCH := $(shell grep '^torch==' requirements.lock)
 TORCHVISION := torchvision==0.28.0
 NUM2WORDS := num2words==0.5.14
+LMMS := lmms-eval==0.7.3 loguru==0.7.3 sacrebleu==2.6.0 portalocker==4.4.2 tabulate==0.10.0 colorama==0.4.6 \
+  lxml==6.1.3 evaluate==0.4.6 tenacity==9.2.1
+AXE := axe-core@4.14.1
 OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=python3.12
 
 .PHONY: install demo test test-slow test-all browser lint docs reference bases evidence clean
@@ -33,6 +36,11 @@ install: .venv/.installed .venv/torchvision/.installed
 	$(PIP) install --no-deps --upgrade --target $(@D) $(TORCHVISION) $(NUM2WORDS)
 	mkdir -p $(@D) && touch $@
 
+# The plug-in for lmms-eval is tested beside it. It wants forty packages, of which its evaluator loads these.
+.venv/lmms-eval/.installed: .venv/.installed
+	$(PIP) install --no-deps --upgrade --target $(@D) $(LMMS)
+	mkdir -p $(@D) && touch $@
+
 demo: install
 	$(BIN)/sena evolve demo --out runs/demo
 
@@ -40,7 +48,7 @@ test: install
 	$(PYTEST) -m "not slow"
 	$(PYTEST) tests/families -m "not slow"
 
-test-slow: install browser
+test-slow: install browser .venv/axe/axe.min.js .venv/lmms-eval/.installed
 	$(PYTEST) -m slow
 	$(PYTEST) tests/families -m slow
 
@@ -49,6 +57,12 @@ browser:
 	@command -v chromium chromedriver >/dev/null || test $$(id -u) -ne 0 || \
 	  { apt-get update -q && apt-get install -q -y --no-install-recommends chromium chromium-driver; }
 	@command -v chromium chromedriver >/dev/null || echo "The page's tests need chromium and chromedriver: install them"
+
+# What judges whether everybody can use the pages. It comes from npm, and is no part of sena.
+.venv/axe/axe.min.js: .venv/.installed
+	mkdir -p $(@D)
+	cd $(@D) && npm pack --silent $(AXE) && tar -xzf axe-core-*.tgz --strip-components=1 package/axe.min.js
+	touch $@
 
 test-all: test test-slow
 
