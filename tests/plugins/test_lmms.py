@@ -140,8 +140,8 @@ print("FOUND", json.dumps({"known": "sena" in list_available_models(), "said": s
 
 @pytest.mark.slow
 def test_the_installed_lmms_eval_finds_the_model_and_evaluates_it(tmp_path: Path) -> None:
-    """Two tasks on the miniature's own questions: answers, which must be those of `sena.load`, and choices, of which the
-    greedy answer has to be the likeliest."""
+    """Two tasks on the miniature's own questions: answers, which must be those of `sena.load`, and choices, of which
+    the greedy answer has to be the likeliest."""
     import datasets
 
     import sena
