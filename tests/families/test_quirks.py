@@ -44,6 +44,17 @@ def test_adapters_lie_on_the_language_model_alone(name: str, tmp_path: Path) -> 
     assert all(layers[where] in blocks for where in places)
 
 
+def test_an_answer_ends_where_the_template_closes_it(tmp_path: Path) -> None:
+    """Though neither tokenizer nor generation settings call that token an end."""
+    made = idefics.idefics3()
+    other = made.processor.tokenizer.convert_tokens_to_ids("<|im_start|>")
+    made.processor.tokenizer.eos_token = "<|im_start|>"
+    made.model.generation_config.eos_token_id = other
+    vlm = saved(made, tmp_path)
+    end = vlm.tokenizer.convert_tokens_to_ids("<end_of_utterance>")
+    assert (vlm.stop_ids, vlm.end_id) == (tuple(sorted((other, end))), end)
+
+
 @pytest.mark.parametrize("share", [0.75, 1.0])
 def test_a_tile_that_is_masked_altogether_is_still_seen(share: float, tmp_path: Path) -> None:
     vlm = saved(idefics.smolvlm(), tmp_path)

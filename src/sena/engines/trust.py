@@ -49,11 +49,11 @@ def why_not(vlm: VLM, branch: Branch) -> str:
 def _settings(vlm: VLM) -> str:
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
+    if families.reads_both_ways(vlm.family):
+        return "what it sees in a picture hangs on the prompt behind it"
     layers = DynamicCache(config=vlm.model.config.get_text_config()).layers
     if any(type(layer) is not DynamicLayer for layer in layers):
         return "not all of its layers keep every key and value"
-    if families.reads_both_ways(vlm.family):
-        return "what it sees in a picture hangs on the prompt behind it"
     settings = vlm.model.generation_config
     changed = [name for name, neutral in _NEUTRAL.items() if getattr(settings, name, None) not in neutral]
     return f"its generation settings change the choice ({', '.join(changed)})" if changed else ""

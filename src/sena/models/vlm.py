@@ -67,7 +67,10 @@ class VLM:
 
     @cached_property
     def stop_ids(self) -> tuple[int, ...]:
-        """Every token at which generation ends, in order of size."""
+        """Every token at which generation ends, in order of size: what the checkpoint names, and the special token that
+        its template closes an answer with, which not every checkpoint names."""
         configured = self.model.generation_config.eos_token_id
         ids = configured if isinstance(configured, list) else [configured]
-        return tuple(sorted({self.tokenizer.eos_token_id, *ids} - {None}))
+        closing = self.tokenizer.encode(self.template.closing, add_special_tokens=False)[:1]
+        ends = [index for index in closing if index in self.special_ids]
+        return tuple(sorted({self.tokenizer.eos_token_id, *ids, *ends} - {None}))
