@@ -1,8 +1,13 @@
-"""An OpenAI-compatible server on loopback that misbehaves as it is told, and remembers what it was asked."""
+"""An OpenAI-compatible server on loopback that misbehaves as it is told, and remembers what it was asked.
+
+Behind `answering` there is a model, so that it is as good as any other when it is told nothing.
+"""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import json
 import threading
 import time
@@ -11,12 +16,18 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import torch
+from PIL import Image
+
+from sena.models.vlm import VLM
+
 
 @dataclass
 class Faulty:
     """`next_fault(body, number)` names what becomes of the request with this number; empty is a right reply."""
 
     next_fault: Callable[[dict[str, Any], int], str] = lambda body, number: ""
+    answer: Callable[[dict[str, Any]], str] = lambda body: f"{prompt_of(body)} - seen"
     models: list[str] = field(default_factory=lambda: ["some/model"])
     pause: float = 0.0
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -52,6 +63,31 @@ def prompt_of(body: dict[str, Any]) -> str:
     return body["messages"][0]["content"][-1]["text"]
 
 
+def answering(vlm: VLM) -> Callable[[dict[str, Any]], str]:
+    """Answers by transformers' own template and processor on what was sent, one prompt at a time, greedily."""
+    lock = threading.Lock()
+
+    def answer(body: dict[str, Any]) -> str:
+        parts = body["messages"][0]["content"]
+        turns = [{"role": "user", "content": [_part(each) for each in parts]}]
+        inputs = vlm.processor.apply_chat_template(
+            turns, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
+        with lock, torch.inference_mode():
+            made = vlm.model.generate(**inputs, max_new_tokens=body["max_tokens"], do_sample=False)
+        new = made[0, inputs["input_ids"].shape[1] :]
+        return vlm.tokenizer.decode(new, skip_special_tokens=True)
+
+    return answer
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    if part["type"] == "text":
+        return part
+    data = base64.b64decode(part["image_url"]["url"].partition(",")[2])
+    return {"type": "image", "image": Image.open(io.BytesIO(data))}
+
+
 WRONG: dict[str, bytes] = {
     "garble": b"\x00\xff{]",
     "half json": said("right")[:-9],
@@ -80,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.told.arrive(body, dict(self.headers))
         try:
             time.sleep(self.told.pause)
-            self._fail(fault, body) if fault else self._send(said(f"{prompt_of(body)} - seen"))
+            self._fail(fault, body) if fault else self._send(said(self.told.answer(body)))
         except OSError:
             pass  # the client has gone
         finally:

@@ -30,7 +30,8 @@ def main(command: list[str]) -> int:
 
 
 def _until_let_go(child: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not through sys.stdin, whose lock this thread would hold when the interpreter ends
+        pass
     _signal(child, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(PATIENCE)

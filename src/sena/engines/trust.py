@@ -35,6 +35,8 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 def why_not(vlm: VLM, branch: Branch) -> str:
     """Empty when prefixes can be shared, else the reason in a few words. Raises only when memory runs out."""
+    if families.reads_both_ways(vlm.family):
+        return "what it sees in a picture hangs on the prompt behind it"
     reason = _settings(vlm)
     if reason:
         return reason
@@ -49,8 +51,6 @@ def why_not(vlm: VLM, branch: Branch) -> str:
 def _settings(vlm: VLM) -> str:
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
-    if families.reads_both_ways(vlm.family):
-        return "what it sees in a picture hangs on the prompt behind it"
     layers = DynamicCache(config=vlm.model.config.get_text_config()).layers
     if any(type(layer) is not DynamicLayer for layer in layers):
         return "not all of its layers keep every key and value"
