@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import socket
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ from sena.errors import SenaError
 
 STORE_BYTES = 100_000_000
 """Shared memory of a Ray that we start: only small numbers travel, and its own default takes a third of the memory."""
+REACHED_SECONDS = 10
 
 
 @dataclass(eq=False, slots=True)
@@ -87,8 +89,6 @@ class Node(Served):
 
     def name(self) -> str:
         """Comes back as soon as a node has taken the actor up."""
-        import socket
-
         return socket.gethostname()
 
 
@@ -132,9 +132,15 @@ def _init(ray: Any, config: ComputeConfig, cpus: float) -> None:
         ray.init("local", num_cpus=room, include_dashboard=False, **store, **quiet)
         return
     try:
+        _demand_reached(config.ray.address)
         ray.init(config.ray.address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SenaError(
-            f"The Ray cluster {config.ray.address} (compute.ray.address) was not reached: {first}"
-        ) from error
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SenaError(f"No Ray cluster was reached at {config.ray.address} (compute.ray.address): {why}") from error
+
+
+def _demand_reached(address: str) -> None:
+    """Raises OSError when nobody listens at `host:port`, for which Ray itself takes many minutes."""
+    host, colon, port = address.rpartition("/")[2].rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHED_SECONDS).close()
