@@ -69,6 +69,16 @@ def test_keys_that_are_set_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_keys_that_are_named_exist(page: Path) -> None:
+    """A code span such as `train.optimizer: adamw_8bit`; `check.*` and a whole group count, too."""
+    groups = "|".join(Recipe.model_fields)
+    named = re.findall(rf"`((?:{groups})\.[a-z_.]+)(?::[^`]*)?`", page.read_text())
+    known = KEYS | {".".join(key.split(".")[:length]) for key in KEYS for length in (2, 3)}
+    files = (".py", ".sh", ".yaml", ".json", ".parquet", ".jsonl")
+    assert [key for key in named if key.rstrip(".") not in known and not key.endswith(files)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
     made = {"changelog.md", "contributing.md"}  # pages of the site that lie in the root
