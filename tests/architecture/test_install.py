@@ -66,7 +66,7 @@ def test_make_installs_once_and_takes_torch_from_where_it_is_told(tmp_path: Path
 
     torch = f"PIP install torch=={LOCKED[canonicalize_name('torch')]}"
     others = ["PIP install -r requirements.lock", "PIP install --no-deps --no-build-isolation -e ."]
-    others.append("PIP install --no-deps --upgrade --target .venv/torchvision torchvision==0.28.0")
+    others.append("PIP install --no-deps --upgrade --target .venv/torchvision torchvision==0.28.0 num2words==0.5.14")
     assert install() == [torch, *others]
     assert install() == []
     (tmp_path / ".venv" / ".installed").unlink()
