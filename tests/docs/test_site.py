@@ -57,7 +57,7 @@ def test_pages_from_the_root_are_there(site: Path) -> None:
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing."""
 
 
