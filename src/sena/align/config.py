@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -86,8 +86,7 @@ class TrainConfig(Config):
     """Optimizer steps between checkpoints: what a kill can cost."""
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice to save memory; `auto` does so on a GPU whose memory the weights nearly fill."""
-
-    processes: int | Literal["auto"] = Field(default=1, ge=1)
+    processes: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     """Processes that train together, each with a GPU of its own; `auto` is one for each of this machine's GPUs. They
     change no result beyond rounding, and may differ from start to start of the same run. See docs/scaling.md."""
     parallel: Literal["ddp", "fsdp2"] = "ddp"

@@ -38,6 +38,9 @@ from sena.runs.folder import RoundFolder, RunFolder, create_run, open_run
 from sena.runs.metrics import Metrics, peak_memory, reset_peak
 from sena.runs.trackers import Trackers
 
+MAY_CHANGE = ("compute.", "engine.server.", "train.processes", "train.launcher")
+"""Settings that say who works, which may differ from start to start."""
+
 
 @dataclass
 class Job:
@@ -195,7 +198,7 @@ def _pinned(recipe: Recipe) -> Recipe:
 
 def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:
     old, _ = recipes.load(Recipe, run.recipe)
-    keys = [key for key in recipes.differing_keys(old, recipe) if not key.startswith(("compute.", "engine.server."))]
+    keys = [key for key in recipes.differing_keys(old, recipe) if not key.startswith(MAY_CHANGE)]
     if keys:
         raise RunFolderError(
             f"{run.path} was begun with another recipe (it differs in {', '.join(keys)}): "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sena import files
-from sena.align import checkpoint
+from sena.align import checkpoint, ranks
 from sena.align import reference as references
 from sena.align.gradient import Preferences
 from sena.align.metrics import StepMetrics
@@ -24,6 +24,7 @@ from sena.models.vlm import VLM
 from sena.recipes import names
 from sena.recipes.recipe import Recipe
 from sena.records import Image, Pair
+from sena.rounds import launch
 from sena.rounds.card import model_card
 from sena.rounds.job import Job
 from sena.runs import tables
@@ -32,7 +33,8 @@ from sena.seeds import derive
 
 
 def demand_trainable(recipe: Recipe) -> None:
-    """Raises RecipeError for what only the data half can do."""
+    """Raises SenaError for what only the data half can do, and for training processes that cannot be."""
+    launch.demand(recipe)
     if recipe.model.device == "split":
         raise RecipeError(
             "model.device: split is for making pairs, asking and measuring, and training needs one device: set "
@@ -45,6 +47,15 @@ def score_reference(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str
     folder = job.round(number)
     if folder.training.is_file():
         return references.read(folder.reference)
+    if not launch.is_wanted(job.recipe.train):
+        return score_here(job, number, pairs)
+    launch.run(job, number, "reference")
+    return references.read(folder.reference)
+
+
+def score_here(job: Job, number: int, pairs: Sequence[Pair]) -> Mapping[str, Reference]:
+    """The same by this process, with the other ranks if there are any."""
+    folder = job.round(number)
     vlm, settings = job.load_model(job.start_of(number)), job.recipe.train
     halvings = 0
     with job.timed(number, "reference", len(pairs)) as task:
@@ -71,6 +82,17 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
     folder = job.round(number)
     if folder.training.is_file():
         return folder.model
+    if not launch.is_wanted(job.recipe.train):
+        return train_here(job, number, pairs, reference)
+    launch.run(job, number, "train")
+    return folder.model
+
+
+def train_here(job: Job, number: int, pairs: Sequence[Pair], reference: Mapping[str, Reference]) -> Path:
+    """The same by this process, with the other ranks if there are any; the first of them stores the model."""
+    folder, here = job.round(number), ranks.here()
+    if here.size > 1:
+        job.say(f"  {here.size} processes train together ({job.recipe.train.parallel})")
     vlm = job.load_model(job.start_of(number))
     job.release_model()  # training changes its weights, so nobody may take it for the starting model any more
     loss = names.loss(job.recipe.dpo)
@@ -89,7 +111,7 @@ def train_policy(job: Job, number: int, pairs: Sequence[Pair], reference: Mappin
 
         forward = choose_forward(vlm, job.recipe.train, pairs, data.open_image)
         policy, summary = train(vlm, data, job.recipe.align(), seed, folder.checkpoints, told, forward)
-    _store(job, folder, policy, summary, len(pairs))
+    here.together(lambda: _store(job, folder, policy, summary, len(pairs)) if here.leads else None)
     job.say(f"  trained {summary.steps} steps on {summary.pairs} pairs{_first(summary, loss.at_reference)}")
     return folder.model
 
