@@ -124,9 +124,8 @@ def _probes(kept: dict[str, Any]) -> list[Probe]:
 
 def _difference(wanted: list[Probe], said: list[str]) -> str:
     probe, text = next((probe, text) for probe, text in zip(wanted, said, strict=True) if not probe.fits(text))
-    return (
-        f"to {_short(probe.prompt)} about a made picture it says {_short(text)}, the round's model {_short(probe.text)}"
-    )
+    asked, theirs, ours = map(_short, (probe.prompt, text, probe.text))
+    return f"asked {asked} about a made picture it says {theirs}, the round's model {ours}"
 
 
 def _short(text: str) -> str:
