@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,28 +10,10 @@ import pytest
 
 import sena
 from sena.serve import gallery, web
+from tests.browser.driver import find, free_port, open_browser, requested, wait
 from tests.serve.make import finished_run
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> **bold** \x1b[31mred"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def open_browser() -> Any:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    quiet = ("--disable-component-update", "--disable-background-networking", "--disable-gpu")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000", *quiet):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
 
 
 @pytest.fixture
@@ -52,18 +32,6 @@ def address(tmp_path: Path) -> Iterator[str]:
     web.launch(page, port)
     yield f"http://127.0.0.1:{port}/"
     page.close()
-
-
-def find(driver: Any, selector: str) -> list[Any]:
-    from selenium.webdriver.common.by import By
-
-    return driver.find_elements(By.CSS_SELECTOR, selector)
-
-
-def wait(driver: Any, condition: Any) -> Any:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(driver, 90, poll_frequency=0.2).until(condition)
 
 
 def said(driver: Any) -> list[str]:
@@ -87,8 +55,7 @@ def test_pick_a_picture_ask_and_see_the_answers_side_by_side(browser: Any, addre
     wait(browser, lambda d: said(d) == [wanted, "", wanted])  # round 1 has no tick
     labels = [label.text for label in find(browser, ".answer label > span")]
     assert labels == ["base", "round 1", "round 2"]
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
+    asked = requested(browser)
     assert len(asked) > 10
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
     assert browser.get_log("browser") == []

@@ -107,7 +107,7 @@ def build(desk: Desk, port: int) -> App:
         Route("/flags.jsonl", lambda request: _file(flags.path_of(desk.run))),
         *(Route(f"/{name}", lambda request, name=name: _file(desk.run.path / name)) for name in BESIDE),
     ]
-    faults: Any = dict.fromkeys((SenaError, ValueError, TypeError), told)  # a query that is none is the asker's fault
+    faults: Any = dict.fromkeys((SenaError, ValueError, TypeError, LookupError), told)  # what was asked is no query
     return guard(Starlette(routes=routes, exception_handlers=faults), port)
 
 

@@ -117,7 +117,7 @@ class Store:
     def _measure(self) -> dict[str, tuple[float, float]]:
         """The smallest and largest of each number."""
         ends = ", ".join(f'min("{name}"), max("{name}")' for name in NUMBERS)
-        found = self.db.execute(f"SELECT {ends} FROM rows").fetchone() or ()
+        found = self._ask(f"SELECT {ends} FROM rows")[0]
         both = zip(NUMBERS, found[::2], found[1::2], strict=True)
         return {name: (low, high) for name, low, high in both if low is not None}
 
@@ -125,15 +125,18 @@ class Store:
         """Raises SenaError for a facet, a number or an order that there is not."""
         self._search(query.words)
         condition, values = _condition(query)
-        found = self.db.execute(f"SELECT count(*) FILTER ({condition}), count(*) FROM rows", values).fetchone()
-        total, everything = found or (0, 0)
-        rows = self.db.execute(
+        [(total, everything)] = self._ask(f"SELECT count(*) FILTER ({condition}), count(*) FROM rows", values)
+        rows = self._ask(
             f"SELECT id, kept FROM rows WHERE {condition} ORDER BY {_order(query.sort)} LIMIT ? OFFSET ?",
             [*values, query.size, max(0, query.start)],
-        ).fetchall()
+        )
         facets = [(name, self._values(query, name)) for name in FACETS]
         histograms = [(name, *self._ends[name], self._bins(query, name)) for name in NUMBERS if name in self._ends]
         return Answer(total, everything, rows, [each for each in facets if each[1]], histograms)
+
+    def _ask(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of an answer; one that is not fetched to its end would bar the next question."""
+        return self.db.execute(sql, list(values)).fetchall()
 
     def _search(self, words: str) -> None:
         """Leave in `hits` the ids of the rows whose texts hold all words."""
@@ -147,14 +150,14 @@ class Store:
     def _values(self, query: Query, name: str) -> list[tuple[str, int]]:
         condition, values = _condition(query, name)
         asked = f'SELECT "{name}", count(*) FILTER ({condition}) AS number FROM rows WHERE "{name}" IS NOT NULL'
-        return self.db.execute(f"{asked} GROUP BY 1 ORDER BY number DESC, 1", values).fetchall()
+        return self._ask(f"{asked} GROUP BY 1 ORDER BY number DESC, 1", values)
 
     def _bins(self, query: Query, name: str) -> list[int]:
         condition, values = _condition(query, name)
         low, high = self._ends[name]
         place = f'least({BINS - 1}, floor({BINS} * ("{name}" - ?) / ?))::INTEGER'
         asked = f'SELECT {place}, count(*) FROM rows WHERE "{name}" IS NOT NULL AND {condition} GROUP BY 1'
-        counts = dict(self.db.execute(asked, [low, high - low or 1.0, *values]).fetchall())
+        counts = dict(self._ask(asked, [low, high - low or 1.0, *values]))
         return [counts.get(number, 0) for number in range(BINS)]
 
     def records(self, kind: type[Record], view: str, column: str, values: Iterable[str]) -> list[tuple[int, Record]]:
@@ -162,19 +165,17 @@ class Store:
         names = [each.name for each in fields(kind)]  # type: ignore[arg-type]
         listed = ", ".join(f'"{name}"' for name in names)
         asked = f'SELECT round, {listed} FROM {view} WHERE "{column}" IN (SELECT unnest(?::VARCHAR[]))'
-        found = self.db.execute(asked, [list(values)]).fetchall()
+        found = self._ask(asked, [list(values)])
         return [(row[0], kind(*(tuple(v) if isinstance(v, list) else v for v in row[1:]))) for row in found]
 
     def images_of(self, number: int) -> list[str]:
         """The ids of the pictures that a round drew, sorted."""
-        return [
-            row[0] for row in self.db.execute("SELECT id FROM images WHERE round = ? ORDER BY id", [number]).fetchall()
-        ]
+        return [row[0] for row in self._ask("SELECT id FROM images WHERE round = ? ORDER BY id", [number])]
 
     def scores(self, ids: Iterable[str]) -> dict[str, tuple[float, float]]:
         """Summed log-probabilities of chosen and rejected, of the pairs that have them."""
         asked = "SELECT id, chosen, rejected FROM reference WHERE id IN (SELECT unnest(?::VARCHAR[]))"
-        return {row[0]: (row[1], row[2]) for row in self.db.execute(asked, [list(ids)]).fetchall()}
+        return {row[0]: (row[1], row[2]) for row in self._ask(asked, [list(ids)])}
 
 
 def _condition(query: Query, but: str = "") -> tuple[str, list[Any]]:
