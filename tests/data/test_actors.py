@@ -5,6 +5,9 @@ The nodes of the cluster are processes of this machine (`ray.cluster_utils`), ea
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +24,7 @@ from sena.data.run_stage import Dropped
 from sena.errors import SenaError
 from sena.runs import tables
 from tests.data import workers
-from tests.data.test_processes import Run
+from tests.data.test_processes import ROOT, Run
 
 pytestmark = pytest.mark.slow
 
@@ -136,3 +139,39 @@ def test_a_cluster_that_is_not_there() -> None:
     crew = module.actors(config, workers.make, {}, 1, False)
     with pytest.raises(SenaError, match=r"No Ray cluster was reached at 127.0.0.1:1"), crew:
         raise AssertionError("never reached")
+
+
+def test_a_ray_of_our_own_listens_on_loopback_alone(tmp_path: Path) -> None:
+    """All listening sockets of the program and its children, as the kernel has them, in a process of its own since Ray
+    decides on it when it is imported. 7F000001 is 127.0.0.1, the lowest byte first."""
+    code = f"""
+from glob import glob
+import os
+from pathlib import Path
+from tests.data.test_actors import OnRay
+
+def tree(process):
+    children = [child for each in glob(f"/proc/{{process}}/task/*/children") for child in open(each).read().split()]
+    return [process, *(every for child in children for every in tree(int(child)))]
+
+def link(path):
+    try:
+        return os.readlink(path)
+    except OSError:  # closed meanwhile
+        return ""
+
+class Told(list):
+    def append(self, made):
+        opened = [link(each) for process in tree(os.getpid()) for each in glob(f"/proc/{{process}}/fd/*")]
+        own = {{each[8:-1] for each in opened if each.startswith("socket:[")}}
+        lines = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/net/{{name}}").readlines()[1:]]
+        print([line[1].split(":")[0][-8:] for line in lines if line[3] == "0A" and line[9] in own])
+
+run = OnRay(Path({str(tmp_path)!r}), "a")
+run.told = Told()
+run.work()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = ast.literal_eval(done.stdout.splitlines()[-1] if done.stdout else "[]")
+    assert len(found) >= 4, done.stdout + done.stderr
+    assert set(found) == {"0100007F"}

@@ -106,6 +106,7 @@ def actors(config: ComputeConfig, make: Make, order: Order, threads: int, on_gpu
     Raises SenaError when the cluster cannot be reached.
     """
     demand_ray()
+    _keep_to_itself(config)
     import ray
 
     cpus = config.ray.num_cpus or threads
@@ -122,9 +123,16 @@ def actors(config: ComputeConfig, make: Make, order: Order, threads: int, on_gpu
             ray.shutdown()
 
 
-def _init(ray: Any, config: ComputeConfig, cpus: float) -> None:
-    """Join the cluster, or start one of this machine alone: no dashboard, no reports to anyone, quiet."""
+def _keep_to_itself(config: ComputeConfig) -> None:
+    """What Ray reads as it is imported: no reports to its makers, and one of our own listens on loopback alone, by the
+    switch that is named after the systems where this is its default."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if config.ray.address is None:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+
+def _init(ray: Any, config: ComputeConfig, cpus: float) -> None:
+    """Join the cluster, or start one of this machine alone, without a dashboard; both quietly."""
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if config.ray.address is None:
         room = max(os.cpu_count() or 1, math.ceil(config.workers * cpus))
