@@ -36,7 +36,7 @@ install: .venv/.installed .venv/torchvision/.installed
 	$(PIP) install --no-deps --upgrade --target $(@D) $(TORCHVISION) $(NUM2WORDS)
 	mkdir -p $(@D) && touch $@
 
-# The plug-in for lmms-eval is tested beside it. It wants forty packages, of which its evaluator loads these.
+# The plug-in for lmms-eval is tested beside it. It wants seventy packages, of which its evaluator loads these.
 .venv/lmms-eval/.installed: .venv/.installed
 	$(PIP) install --no-deps --upgrade --target $(@D) $(LMMS)
 	mkdir -p $(@D) && touch $@
