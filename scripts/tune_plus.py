@@ -2,8 +2,9 @@
 
 `python scripts/tune_plus.py` plays every candidate on the shipped base with seeds 100 and 101 and prints Markdown: the
 mean of its differences to `sena`, paired by run. `--candidates rounds-6+like-lengths` plays changes joined to one. It
-goes on where it stopped. Nothing here reads the evaluation pool: what wins becomes `sena-plus`, and is then compared
-with `sena` once (`make evidence`).
+goes on where it stopped. Nothing here reads the evaluation pool. What wins becomes `sena-plus`, and is then compared
+with `sena` once (`make evidence`): the least mean `chair_i` among those whose mean `coverage` and `vqa` fall by no more
+than .005; within .001 of it the most `pope_adversarial`, and between equals the fewest changes.
 """
 
 from __future__ import annotations

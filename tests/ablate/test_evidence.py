@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -14,16 +12,8 @@ from sena.ablate.cells import Cell
 from sena.ablate.table import summary
 from tests.ablate.test_fired import FOUND
 from tests.ablate.test_table import FOUND as CELLS
+from tests.ablate.test_tune import script
 from tests.architecture.source import ROOT
-
-
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("evidence", ROOT / "scripts" / "evidence.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def page(found: dict[Cell, object], docs: Path) -> str:
@@ -37,7 +27,7 @@ def page(found: dict[Cell, object], docs: Path) -> str:
         "settings": [],
         "alarms": dict.fromkeys(("set", "judged"), fired(FOUND)),
     }
-    script().write(made, docs)
+    script("evidence").write(made, docs)
     return (docs / "evidence.md").read_text()
 
 
@@ -64,4 +54,4 @@ def test_what_was_not_run_is_said_to_be_so(tmp_path: Path) -> None:
 
 def test_a_mark_that_is_gone_is_told() -> None:
     with pytest.raises(SystemExit, match="must hold <!-- base --> and <!-- /base --> once each"):
-        script().filled("<!-- base -->", {"base": "x"})
+        script("evidence").filled("<!-- base -->", {"base": "x"})
