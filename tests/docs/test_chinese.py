@@ -11,7 +11,8 @@ MEND = "translate what changed in README.md"
 
 
 class Section(NamedTuple):
-    """What a translation keeps of a section: comments in commands and text around links may be in any language."""
+    """What a translation keeps of a section: comments in commands and text around links may be in any language. `names`
+    are words such as LLaVA, DPO or Qwen2."""
 
     level: int
     blocks: list[list[str]]
@@ -20,6 +21,7 @@ class Section(NamedTuple):
     links: list[str]
     items: int
     figures: list[str]
+    names: set[str]
 
 
 def sections(name: str) -> list[Section]:
@@ -44,6 +46,10 @@ def section(level: int, text: str, prose: str) -> Section:
         sorted(re.findall(r"\]\(([^)]+)\)", prose)),
         len(re.findall(r"^(?:- |\d+\. )", prose, re.MULTILINE)),
         sorted(re.findall(r"\d+\.\d+", prose)),
+        {
+            name.rstrip("s")
+            for name in re.findall(r"[A-Z][A-Za-z.-]*[A-Z0-9][A-Za-z0-9]*", re.sub(r"`[^`]+`", "", prose))
+        },
     )
 
 
