@@ -15,7 +15,7 @@ from typing import Any
 
 from sena import files
 from sena.ablate import fired, worth
-from sena.ablate.cells import Cell, Found, source_hash
+from sena.ablate.cells import Cell, Found
 from sena.ablate.picture import draw
 from sena.ablate.run import kept_cells, make_cells, run_cells
 from sena.ablate.table import figures, markdown, summary
@@ -56,10 +56,11 @@ def main() -> None:
 
 def write(made: dict[str, Any], docs: Path) -> None:
     files.write_json(docs / "evidence.json", made)
-    path = docs / "evidence.md"
-    files.write_text(path, filled(path.read_text(encoding="utf-8"), pages(made)))
+    path, drawn = docs / "evidence.md", "not yet run\n"
     if any(recipe["runs"] for recipe in made["recipes"].values()):
         draw(made, docs / "pictures" / "evidence.png")
+        drawn = "![each recipe's difference to the base with its interval](pictures/evidence.png)\n"
+    files.write_text(path, filled(path.read_text(encoding="utf-8"), {**pages(made), "picture": drawn}))
 
 
 def pages(made: dict[str, Any]) -> dict[str, str]:
@@ -78,12 +79,11 @@ def pages(made: dict[str, Any]) -> dict[str, str]:
 def state(made: dict[str, Any]) -> str:
     """Of which source all numbers are, and how many of the runs are there."""
     runs = [sum(recipe[name] for recipe in made["recipes"].values()) for name in ("runs", "of")]
-    source = ", ".join(made["source"]) or f"none yet; today's is {source_hash()}"
     trial = f" A trial with {', '.join(made['settings'])}: these numbers are no evidence." if made["settings"] else ""
     return (
         f"{runs[0]} of {runs[1]} runs of the table are there: base models {', '.join(made['bases'])}, seeds "
-        f"{', '.join(map(str, made['seeds']))}. All numbers are of source `{source}`, commit "
-        f"`{', '.join(made['commits']) or 'none yet'}`.{trial}\n"
+        f"{', '.join(map(str, made['seeds']))}. All numbers are of source `{', '.join(made['source']) or 'none yet'}`, "
+        f"commit `{', '.join(made['commits']) or 'none yet'}`.{trial}\n"
     )
 
 

@@ -37,6 +37,7 @@ def test_tables_take_their_places_and_say_of_which_source_they_are(tmp_path: Pat
     assert "| swapped | +0.210 (+0.083 to +0.337) |" in text.split("<!-- to_sena -->")[1].split("<!-- /to_sena -->")[0]
     assert "| length | 0 (+0.90 to +1.10) |" in text.split("<!-- alarms_judged -->")[1]
     assert (tmp_path / "pictures" / "evidence.png").is_file()
+    assert "](pictures/evidence.png)" in text
     assert page(CELLS, tmp_path) == text
     told = json.loads((tmp_path / "evidence.json").read_text())
     assert {"seeds", "base", "recipes"} <= set(told)
@@ -47,9 +48,10 @@ def test_tables_take_their_places_and_say_of_which_source_they_are(tmp_path: Pat
 def test_what_was_not_run_is_said_to_be_so(tmp_path: Path) -> None:
     text = page(dict.fromkeys(CELLS), tmp_path)
     assert "0 of 6 runs of the table are there" in text
-    assert "source `none yet; today's is" in text
+    assert "source `none yet`, commit `none yet`" in text
     assert text.split("<!-- base -->")[1].startswith("\nnot yet run\n")
     assert not (tmp_path / "pictures" / "evidence.png").exists()
+    assert "](pictures/evidence.png)" not in text
 
 
 def test_a_mark_that_is_gone_is_told() -> None:
