@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from sena.cli.main import run_program
 from sena.data.crew import Order, Task
@@ -81,6 +83,12 @@ def test_a_worker_made_of_an_order_gives_the_same_bytes(whole: RunFolder, tmp_pa
     assert {path.name: path.read_bytes() for path in elsewhere.folder.shard(0).iterdir()} == theirs
     tried = elsewhere.run(Task(1, only=(elsewhere.parts[1][0].id,)))
     assert (tried["made"], elsewhere.folder.shard(1).exists()) == (0, False)
+    given_up, stays = (image.id for image in elsewhere.parts[2])
+    assert elsewhere.run(Task(2, left_out=(given_up,)))["made"] == 2
+    drops = tables.read(elsewhere.folder.shard(2) / "drops.parquet", Dropped)
+    assert [drop.reason for drop in drops if drop.image_id == given_up] == ["worker died"]
+    manifest = json.loads((elsewhere.folder.shard(2) / "manifest.json").read_text())
+    assert (manifest["images"], manifest["plan"]["left_out"]) == ([given_up, stays], [given_up])
 
 
 def test_a_worker_that_does_not_see_what_the_run_sees_refuses(whole: RunFolder, tmp_path: Path) -> None:
@@ -103,3 +111,30 @@ def test_a_worker_that_does_not_see_what_the_run_sees_refuses(whole: RunFolder, 
 def test_workers_want_a_device_of_their_own() -> None:
     with pytest.raises(RecipeError, match=r"compute.kind: ray gives every worker a GPU of its own"):
         load_recipe("demo", settings=["compute.kind=ray", "model.device=split"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "threads"),
+    [
+        ([], 24),
+        (["compute.workers=4"], 24),
+        (["compute.workers=4", "compute.kind=processes"], 6),
+        (["compute.workers=4", "compute.kind=ray"], 6),
+        (["compute.workers=64", "compute.kind=ray", "compute.ray.address=auto"], 24),
+        (["compute.kind=ray", "compute.ray.num_cpus=5"], 5),
+        (["compute.kind=processes", "engine.threads=7"], 7),
+        (["compute.workers=99", "compute.kind=processes"], 1),
+    ],
+)
+def test_threads_are_shared_out_among_the_workers_of_a_machine(
+    settings: list[str], threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """24 processors. The number is fixed in the manifest of a new run; nothing is drawn or loaded here."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 24)
+    recipe = load_recipe("demo", settings=["engine.threads=0", *settings])
+    before = torch.get_num_threads()
+    try:
+        with open_job(recipe, tmp_path / "run", None) as job:
+            assert job.plan["threads"] == threads
+    finally:
+        torch.set_num_threads(before)

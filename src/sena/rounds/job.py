@@ -17,7 +17,6 @@ import torch
 
 from sena import files
 from sena.data.actors import demand_ray
-from sena.data.config import ComputeConfig
 from sena.engines import started
 from sena.engines.local import LocalEngine
 from sena.engines.looks import demand
@@ -225,7 +224,7 @@ def _manifest(recipe: Recipe) -> dict[str, Any]:
         "git": git_commit(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "plan": {
-            "threads": engine.threads or _threads(recipe.compute),
+            "threads": engine.threads or _threads(recipe),
             "batch": engine.batch,
             "shard": engine.shard,
             "window": engine.window,
@@ -234,10 +233,15 @@ def _manifest(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _threads(compute: ComputeConfig) -> int:
-    """The machine's processors, shared out when several workers of it have to do with them."""
-    sharing = compute.workers if compute.kind == "processes" else 1
-    return max(1, (os.cpu_count() or 1) // max(1, sharing))
+def _threads(recipe: Recipe) -> int:
+    """The machine's processors, shared out among the workers that will be on it."""
+    compute = recipe.compute
+    if compute.kind == "ray" and compute.ray.num_cpus:
+        return max(1, int(compute.ray.num_cpus))
+    here = 0 if compute.kind == "ray" and compute.ray.address else compute.workers
+    gpus = torch.cuda.device_count() if resolve_device(recipe.model.device).type == "cuda" else 0
+    sharing = 1 if compute.kind == "inline" else here or gpus or 1
+    return max(1, (os.cpu_count() or 1) // sharing)
 
 
 def git_commit() -> str:
