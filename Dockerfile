@@ -1,14 +1,14 @@
 # sena in a container, CPU by default:
 #
 #   docker build -t sena .
-#   docker run --rm -v "$PWD/runs:/work/runs" sena evolve demo --out runs/demo
+#   docker run --rm -v "$PWD/runs:/sena/runs" sena evolve demo --out runs/demo
 #
 # With GPUs, name the index that PyTorch's installation page gives for your CUDA, and the extras that you want:
 #
 #   docker build -t sena --build-arg TORCH_INDEX=ADDRESS --build-arg EXTRAS=gpu,server .
 #   docker run --rm --gpus all -v ... sena evolve ...
 #
-# Pictures, runs and downloaded models are mounted, never built in. /work/runs has to be writable for user 1000.
+# Pictures, runs and downloaded models are mounted, never built in. /sena/runs has to be writable for user 1000.
 
 FROM python:3.12-slim
 
@@ -16,7 +16,7 @@ ARG TORCH_INDEX=
 ARG EXTRAS=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 
-RUN useradd --uid 1000 --create-home sena && mkdir -p /work/runs && chown -R sena /work
+RUN useradd --uid 1000 --create-home sena && mkdir -p /sena/runs && chown -R sena /sena
 WORKDIR /build
 
 # torch first and by itself, so that nothing else decides which build of it is taken; the lock pins the rest.
@@ -28,6 +28,6 @@ COPY src ./src
 RUN pip install --constraint requirements.lock ".${EXTRAS:+[$EXTRAS]}" && rm -rf /build/*
 
 USER sena
-WORKDIR /work
+WORKDIR /sena
 ENTRYPOINT ["sena"]
 CMD ["--help"]
