@@ -1,12 +1,13 @@
-# sena in a container, CPU by default:
+# sena in a container:
 #
 #   docker build -t sena .
 #   docker run --rm -v "$PWD/runs:/sena/runs" sena evolve demo --out runs/demo
 #
-# With GPUs, name the index that PyTorch's installation page gives for your CUDA, and the extras that you want:
+# It runs on the CPU unless it is given GPUs. Without TORCH_INDEX pip takes its usual build of torch, which may bring
+# libraries for GPUs; name the index that PyTorch's installation page gives for the small CPU build, or for your CUDA:
 #
 #   docker build -t sena --build-arg TORCH_INDEX=ADDRESS --build-arg EXTRAS=gpu,server .
-#   docker run --rm --gpus all -v ... sena evolve ...
+#   docker run --rm --gpus all -v "$PWD/runs:/sena/runs" sena evolve ...
 #
 # Pictures, runs and downloaded models are mounted, never built in. /sena/runs has to be writable for user 1000.
 
