@@ -146,8 +146,7 @@ class Shards:
         return found
 
     def own(self, tensor: torch.Tensor) -> torch.Tensor:
-        start = min(self.ranks.rank * _rows(len(tensor), self.ranks), len(tensor))
-        return tensor[start : start + _rows(len(tensor), self.ranks)]
+        return own_rows(tensor, self.ranks.rank, self.ranks.size)
 
     def finish(self, policy: VLM) -> VLM:
         tower = {id(weight) for weight in modes.tower(self.policy.model).parameters()}
@@ -225,13 +224,15 @@ def _local(tensor: Any) -> torch.Tensor:
     return tensor.to_local()
 
 
-def _rows(rows: int, ranks: Ranks) -> int:
-    return -(-rows // ranks.size)
+def own_rows(tensor: torch.Tensor, rank: int, size: int) -> torch.Tensor:
+    """The rows of a whole tensor that `rank` of `size` holds: C each, the last ones fewer or none."""
+    most = -(-len(tensor) // size)
+    return tensor[rank * most : (rank + 1) * most]
 
 
 def _gather(tensor: torch.Tensor, shape: Sequence[int], ranks: Ranks) -> torch.Tensor:
     """The whole of a tensor of which each rank has up to C rows."""
-    most = _rows(shape[0], ranks)
+    most = -(-shape[0] // ranks.size)
     own = tensor.new_zeros(most, *shape[1:])
     own[: len(tensor)] = tensor
     whole = tensor.new_empty(ranks.size * most, *shape[1:])

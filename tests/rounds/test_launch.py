@@ -1,0 +1,135 @@
+"""Training processes as they are started, listened to and ended. That they train rightly: tests/invariants."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from sena.errors import RecipeError, SenaError
+from sena.progress import Reporter
+from sena.recipes.recipe import Recipe, load_recipe
+from sena.rounds import launch
+from sena.rounds.job import Job
+from sena.runs.folder import RunFolder
+from sena.runs.metrics import Metrics, read_metrics
+from tests.rounds import kills
+
+
+def recipe(*settings: str) -> Recipe:
+    return load_recipe("demo", settings=settings)
+
+
+def job_of(place: Path, *settings: str) -> Job:
+    run = RunFolder(place)
+    reporter = Reporter(Console(file=io.StringIO()), run.log)
+    return Job(recipe(*settings), run, reporter, Metrics(run.metrics), {})
+
+
+def launcher(place: Path, *lines: object, code: int = 0) -> str:
+    """A setting that starts a program which prints `lines`, those that are no text as JSON, and ends with `code`."""
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    program = place / "launcher.py"
+    head = f"import sys\nfor line in {texts!r}:\n    print(line)\n"
+    program.write_text(f"{head}print(*sys.argv[1:], file=sys.stderr)\nsys.exit({code})\n")
+    return f"train.launcher={sys.executable} {program}"
+
+
+def test_what_starts_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not launch.is_wanted(recipe().train)
+    assert launch.is_wanted(recipe("train.processes=2").train)
+    assert launch.is_wanted(recipe("train.launcher=torchrun --nnodes 2").train)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert launch.count(recipe("train.processes=auto").train) == 1
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    assert launch.count(recipe("train.processes=auto").train) == 8
+
+
+def test_mistakes_are_told_before_the_pairs_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch.demand(recipe("model.device=cpu", "train.processes=2"))
+    with pytest.raises(RecipeError, match=r"set model\.device to auto in place of cuda:1"):
+        launch.demand(recipe("model.device=cuda:1", "train.processes=2"))
+    with pytest.raises(RecipeError, match="there is no program nonesuch here"):
+        launch.demand(recipe("train.launcher=nonesuch --nnodes 2"))
+    with pytest.raises(RecipeError, match="parallel: fsdp2 is for method full"):
+        recipe("train.parallel=fsdp2", "train.method=lora")
+    monkeypatch.setattr(launch, "resolve_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(RecipeError, match=r"train\.processes is 4, and torch sees 2 GPUs"):
+        launch.demand(recipe("train.processes=4"))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SenaError, match="type the command without torchrun or accelerate in front"):
+        launch.demand(recipe())
+
+
+def test_what_the_first_rank_tells_is_done_here(tmp_path: Path) -> None:
+    lines = (
+        {"event": "say", "text": "  2 processes [b]", "style": ""},
+        {"event": "begin", "name": "train", "total": 0, "done": 0},
+        "what a library prints",
+        {"event": "show", "done": 1, "total": 2, "note": "loss 1.000"},
+        {"event": "log", "round": 1, "stage": "train", "values": {"loss": 1.0}, "step": 4},
+        {"event": "show", "done": 2, "total": 2, "note": "loss 0.900"},
+        {"event": "end"},
+        "[1]",
+    )
+    job = job_of(tmp_path, launcher(tmp_path, *lines))
+    launch.run(job, 3, "train")
+    log = job.run.log.read_text()
+    assert "  2 processes [b]\n" in log
+    assert "  train: 2 in 0 s" in log
+    [line] = read_metrics(job.run.metrics)
+    assert (line["round"], line["stage"], line["step"], line["loss"]) == (1, "train", 4, 1.0)
+    assert (tmp_path / "trainers.log").read_text() == f"-m sena.rounds.rank {tmp_path.resolve()} 3 train\n"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "error", "match"),
+    [
+        (["lost", "mistake", "ours"], SenaError, "^word 1$"),
+        (["lost", "ours"], RuntimeError, r"word 1 \(in a training process, see .*trainers.log\)"),
+        (["lost"], SenaError, "type the same command to go on from the last checkpoint"),
+        ([], SenaError, "A training process ended before its time"),
+    ],
+)
+def test_what_goes_wrong(tmp_path: Path, kinds: list[str], error: type[Exception], match: str) -> None:
+    events = [{"event": "failed", "kind": kind, "text": f"word {number}"} for number, kind in enumerate(kinds)]
+    with pytest.raises(error, match=match):
+        launch.run(job_of(tmp_path, launcher(tmp_path, *events, code=1)), 1, "reference")
+
+
+SETTINGS = (
+    "evolve", "demo", "--rounds", "1", "--limit", "24", "--set", "eval.count=12", "--set", "train.pairs_per_step=6",
+    "--set", "train.save_every=2", "--set", "train.epochs=4", "--set", "engine.threads=1",
+)  # fmt: skip
+
+
+def ranks_of(out: Path) -> list[str]:
+    """Command lines of the processes that train in this run folder."""
+    every = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in every if launch.PROGRAM in line and str(out) in line]
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_no_rank_and_is_ended_by_one_process(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    two = (*SETTINGS, "--set", "train.processes=2")
+    assert kills.kill_when(two, out, lambda run: any((run / "round-1/checkpoints").glob("step-*/manifest.json")))
+    latest = time.monotonic() + 40
+    while ranks_of(out):
+        assert time.monotonic() < latest, ranks_of(out)
+        time.sleep(0.2)
+    printed = kills.finish(SETTINGS, out)
+    assert "Going on with the run" in printed
+    assert "  2 processes train together (ddp)" in (out / "log.txt").read_text()
+    lines = [line for line in read_metrics(out / "metrics.jsonl") if line["stage"] == "train" and "loss" in line]
+    assert [line["step"] for line in lines] == list(range(lines[0]["steps"]))
+    assert abs(lines[0]["loss/dpo"] - 0.6931) < 1e-3
