@@ -186,6 +186,7 @@ async function change(how) {
 async function show(more = false) {
   const turn = ++asked;
   let found;
+  place.list.setAttribute("aria-busy", "true");
   try {
     found = await answer(query);
   } catch (error) {
@@ -193,6 +194,7 @@ async function show(more = false) {
     return;
   }
   if (turn !== asked) return;
+  place.list.setAttribute("aria-busy", "false");
   shownPictures = found.pictures;
   const key = document.activeElement && document.activeElement.dataset.key;
   const articles = found.entries.map(article);
@@ -203,7 +205,7 @@ async function show(more = false) {
     high > low && (name in query.ranges || counts.some(Boolean))).map(histogram));
   if (place.sort.options.length === 1) place.sort.append(...found.histograms.flatMap(([name]) => [
     make("option", {value: `-${name}`}, `${name}, largest first`), make("option", {value: name}, `${name}, smallest first`)]));
-  place.words.value = query.words;
+  if (document.activeElement !== place.words) place.words.value = query.words;
   place.sort.value = query.sort;
   place.more.hidden = place.list.children.length >= found.total;
   place.reset.hidden = found.total === found.all && !query.id;
@@ -261,7 +263,11 @@ async function watch() {
 
 const fromHash = () => (location.hash.startsWith("#row-") ? decodeURIComponent(location.hash.slice(5)) : "");
 
-place.words.addEventListener("input", () => change(() => { query.words = place.words.value; }));
+let typed;
+place.words.addEventListener("input", () => {
+  clearTimeout(typed);  // a server reads all texts for a search: not for every letter
+  typed = setTimeout(() => change(() => { query.words = place.words.value; }), data.remote ? 400 : 0);
+});
 place.sort.addEventListener("change", () => change(() => { query.sort = place.sort.value; }));
 place.reset.addEventListener("click", () => change(() => { query = fresh(); }));
 place.more.addEventListener("click", next);

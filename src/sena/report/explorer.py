@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from sena.data.run_stage import Dropped
 from sena.ids import child
-from sena.records import Image, Row
+from sena.records import Image, Pair, Row
 from sena.report.entries import Entry, Scores, of_drop, of_pair, to_json
 from sena.report.gallery import Picture, Pictures, sample
-from sena.report.read import RoundData
+from sena.report.read import DropKey, PairKey, RoundData
 from sena.seeds import derive
 
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -19,29 +20,37 @@ DROPS_A_REASON = 30
 
 
 def entries(data: RoundData, most: int, pictures: Pictures, scores: Scores) -> list[Entry]:
-    """A sample of the round's pairs, at most `most`, then of its drops, a few a reason."""
-    rows = {row.id: row for row in data.answers}
+    """A sample of the round's pairs, at most `most`, then of its drops, a few a reason. Only those are read whole."""
+    return [*_pairs(data, most, pictures, scores), *_drops(data, min(most, DROPS_A_REASON), pictures)]
+
+
+def _pairs(data: RoundData, most: int, pictures: Pictures, scores: Scores) -> list[Entry]:
+    order = [key.id for key in sample(data.keys("pairs", PairKey), most, data.number)]
+    pairs: dict[str, Pair] = {pair.id: pair for pair in data.some("pairs", "id", order)}
+    rows: dict[str, Row] = {row.id: row for row in data.some("answers", "id", [pair.row_id for pair in pairs.values()])}
     images = sorted(image.id for image in data.images)
     made = []
-    for pair in sample(data.pairs, most, data.number):
+    for pair in (pairs[each] for each in order):
         entry = of_pair(pair, data.number, rows.get(pair.row_id), scores.get(pair.id))
         clean, spoiled = pictures.clean(pair.image_id), pictures.spoiled(pair, images)
         made.append(replace(entry, clean=clean.key, spoiled=spoiled.key))
-    return [*made, *_drops(data, min(most, DROPS_A_REASON), pictures)]
+    return made
 
 
 def _drops(data: RoundData, most: int, pictures: Pictures) -> list[Entry]:
-    by_reason: dict[tuple[str, str], list[Any]] = {}
-    for drop in data.drops:
-        by_reason.setdefault((drop.stage, drop.reason), []).append(drop)
-    picked = [drop for drops in by_reason.values() for drop in pick(drops, most)]
-    said, owners = data.said_of(drop.image_id for drop in picked), owners_of(data.answers)
+    by_reason: dict[tuple[str, str], list[DropKey]] = {}
+    for key in data.keys("drops", DropKey):
+        by_reason.setdefault((key.stage, key.reason), []).append(key)
+    order = [key.id for keys in by_reason.values() for key in pick(keys, most)]
+    drops: dict[str, Dropped] = {drop.id: drop for drop in data.some("drops", "id", order)}
+    images = {drop.image_id for drop in drops.values()}
+    said, owners = data.said_of(images), owners_of(data.some("answers", "image_id", images))
     return [
         replace(
             of_drop(drop, data.number, owners.get(drop.id), said.get(drop.id, ())),
             clean=pictures.clean(drop.image_id).key,
         )
-        for drop in picked
+        for drop in (drops[each] for each in order)
     ]
 
 
@@ -50,7 +59,7 @@ def owners_of(rows: Sequence[Row]) -> dict[str, Row]:
     return {child(row.id, kind): row for row in rows for kind in ("description", "answer")}
 
 
-def pick(drops: list[Any], most: int) -> list[Any]:
+def pick(drops: list[DropKey], most: int) -> list[DropKey]:
     """A seeded few, so that the same run gives the same page."""
     return sorted(drops, key=lambda drop: derive("drops", drop.id))[:most]
 

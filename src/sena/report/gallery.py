@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from PIL import Image as PIL
 
@@ -147,14 +148,28 @@ def _encode(picture: PIL.Image) -> tuple[bytes, str]:
     return buffer.getvalue(), "jpeg"
 
 
-def sample(pairs: Sequence[Pair], most: int, seed: object) -> list[Pair]:
+class Keyed(Protocol):
+    """What is needed of a pair to choose it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def image_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+
+
+KeyedPair = TypeVar("KeyedPair", bound=Keyed)
+
+
+def sample(pairs: Sequence[KeyedPair], most: int, seed: object) -> list[KeyedPair]:
     """At most `most` pairs, seeded, taken from each kind in turn, and from one picture only once while others last."""
     ordered = sorted(pairs, key=lambda pair: derive("gallery", str(seed), pair.id))
     fresh, again, seen = [], [], set()
     for pair in ordered:
         (again if (pair.image_id, pair.kind) in seen else fresh).append(pair)
         seen.add((pair.image_id, pair.kind))
-    kinds: dict[str, list[Pair]] = {}
+    kinds: dict[str, list[KeyedPair]] = {}
     for pair in fresh + again:
         kinds.setdefault(pair.kind, []).append(pair)
     turns = zip_longest(*(kinds[kind] for kind in sorted(kinds)))

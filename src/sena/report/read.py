@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sena import files
 from sena.data.run_stage import Dropped, Said
@@ -17,7 +17,24 @@ from sena.runs.folder import RoundFolder, RunFolder
 
 Figure = dict[str, float]
 KINDS: dict[str, type] = {"questions": Row, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
+Key = TypeVar("Key")
 STAGES = ("question", "check", "answer", "enhance", "reject")
+
+
+@dataclass(frozen=True, slots=True)
+class PairKey:
+    """As much of a pair as is needed to choose some of a million."""
+
+    id: str
+    image_id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropKey:
+    id: str
+    stage: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -86,13 +103,21 @@ class RoundData:
     def replies(self) -> list[Said]:
         return self._table("replies")
 
+    def keys(self, name: str, kind: type[Key]) -> list[Key]:
+        """A few columns of a whole table, `kind` says which."""
+        return [key for path in table_files(self.folder, name) for key in parquet.read(path, kind)]
+
+    def some(self, name: str, column: str, values: Iterable[str]) -> list[Any]:
+        """The records of a table whose `column` is one of `values`, without holding the others."""
+        wanted = [(column, "in", sorted(set(values)))]
+        paths = table_files(self.folder, name) if wanted[0][2] else []
+        return [record for path in paths for record in parquet.read(path, KINDS[name], wanted)]
+
     def said_of(self, image_ids: Iterable[str]) -> dict[str, list[Said]]:
-        """The replies about a few pictures by row id, in the order of their stages, without reading all others."""
-        wanted = [("image_id", "in", sorted(set(image_ids)))]
+        """The replies about a few pictures by row id, in the order of their stages."""
         found: dict[str, list[Said]] = {}
-        for path in table_files(self.folder, "replies") if wanted[0][2] else []:
-            for said in parquet.read(path, Said, wanted):
-                found.setdefault(said.id.partition("/")[0], []).append(said)
+        for said in self.some("replies", "image_id", image_ids):
+            found.setdefault(said.id.partition("/")[0], []).append(said)
         return {row: sorted(said, key=turn) for row, said in found.items()}
 
     def _table(self, name: str) -> list[Any]:

@@ -44,12 +44,13 @@ FROM drops
 """
 HITS = """
 CREATE OR REPLACE TEMP TABLE hits AS
-SELECT id FROM pairs
-WHERE contains(lower(concat_ws(chr(10), id, row_id, image_id, prompt, chosen, rejected, plain)), $1)
-    OR row_id IN (SELECT id FROM answers WHERE contains(lower(concat_ws(chr(10), question, description,
-                                                                        array_to_string(asked, chr(10)))), $1))
-UNION
-SELECT id FROM drops WHERE contains(lower(concat_ws(chr(10), id, image_id, prompt, chosen, rejected, detail)), $1)
+SELECT id FROM (
+    SELECT p.id, lower(concat_ws(chr(10), p.id, p.row_id, p.image_id, p.prompt, p.chosen, p.rejected, p.plain,
+        a.question, a.description, array_to_string(a.asked, chr(10)))) AS said
+    FROM pairs p LEFT JOIN answers a ON a.id = p.row_id
+    UNION ALL
+    SELECT id, lower(concat_ws(chr(10), id, image_id, prompt, chosen, rejected, detail)) FROM drops
+) WHERE {words}
 """
 ORDER = "turn DESC, kept DESC, id"
 
@@ -90,6 +91,7 @@ class Store:
         self.db = _duckdb().connect(config={"preserve_insertion_order": False})
         self.state = ""
         self._ends: dict[str, tuple[float, float]] = {}
+        self._hits: list[str] = []
 
     def refresh(self) -> str:
         """Read anew what has changed since. Returns a word for what the run holds by now."""
@@ -101,7 +103,7 @@ class Store:
                 self._view(name, found, tables.schema(kind).empty_table())
             self._view("reference", {each.number: _references(each) for each in rounds}, _no_reference())
             self.db.execute(INDEX)
-            self._ends = self._measure()
+            self._ends, self._hits = self._measure(), []
             self.state = state
         return state
 
@@ -141,11 +143,9 @@ class Store:
     def _search(self, words: str) -> None:
         """Leave in `hits` the ids of the rows whose texts hold all words."""
         parts = words.lower().split()
-        self.db.execute(HITS, [parts[0] if parts else ""])
-        for part in parts[1:]:
-            self.db.execute("CREATE OR REPLACE TEMP TABLE earlier AS SELECT id FROM hits")
-            self.db.execute(HITS, [part])
-            self.db.execute("DELETE FROM hits WHERE id NOT IN (SELECT id FROM earlier)")
+        if parts and parts != self._hits:
+            self.db.execute(HITS.format(words=" AND ".join(["contains(said, ?)"] * len(parts))), parts)
+            self._hits = parts
 
     def _values(self, query: Query, name: str) -> list[tuple[str, int]]:
         condition, values = _condition(query, name)
