@@ -79,11 +79,12 @@ def pages(made: dict[str, Any]) -> dict[str, str]:
 def state(made: dict[str, Any]) -> str:
     """Of which source all numbers are, and how many of the runs are there."""
     runs = [sum(recipe[name] for recipe in made["recipes"].values()) for name in ("runs", "of")]
+    empty = "unknown" if runs[0] else "none yet"
     trial = f" A trial with {', '.join(made['settings'])}: these numbers are no evidence." if made["settings"] else ""
     return (
         f"{runs[0]} of {runs[1]} runs of the table are there: base models {', '.join(made['bases'])}, seeds "
-        f"{', '.join(map(str, made['seeds']))}. All numbers are of source `{', '.join(made['source']) or 'none yet'}`, "
-        f"commit `{', '.join(made['commits']) or 'none yet'}`.{trial}\n"
+        f"{', '.join(map(str, made['seeds']))}. All numbers are of source `{', '.join(made['source']) or empty}`, "
+        f"commit `{', '.join(made['commits']) or empty}`.{trial}\n"
     )
 
 
