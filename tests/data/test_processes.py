@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def _workers_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 class Run:
     """Shards of pictures by their names, worked off by two processes."""
 
+    gpus: Sequence[str] = ()
+
     def __init__(self, folder: Path, *parts: str, make: Make = workers.make, **settings: Any) -> None:
         self.folder, self.parts = folder, [part.split() for part in parts]
         self.order = {"folder": str(folder / "many"), "parts": self.parts}
@@ -44,7 +47,7 @@ class Run:
 
     def work(self) -> list[Work]:
         works = [Work(place, tuple(part), self.config.retries) for place, part in enumerate(self.parts)]
-        with processes(2, self.make, self.order, 1, [], self.log) as crew:
+        with processes(2, self.make, self.order, 1, self.gpus, self.log) as crew:
             return work_off(crew, works, self.config, self.told.append, self.said.append)
 
     def alone(self, shard: int, left_out: tuple[str, ...] = ()) -> dict[str, bytes]:
@@ -153,6 +156,15 @@ def _until(seen: Any, seconds: float = 30) -> None:
     while not seen():
         assert time.monotonic() - begun < seconds
         time.sleep(0.02)
+
+
+def test_each_worker_sees_one_gpu_also_one_that_takes_anothers_place(tmp_path: Path) -> None:
+    run = Run(tmp_path, "slow1", "slow2", "first", "slow3")
+    run.gpus = ["5", "7"]
+    assert run.work() == []
+    seen = {made["pid"]: made["gpu"] for made in run.told}
+    assert all(seen[made["pid"]] == made["gpu"] for made in run.told)
+    assert {made["gpu"] for made in run.told} == {"5", "7"}
 
 
 def test_gpus_are_named_to_children_as_this_process_sees_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,11 @@ class Scripted:
         if not task.only:
             made.drops += [shards.given_up(image, "worker died") for image in task.left_out]
             shards.write_shard(self.folder.shard(task.shard), made, part, {"left_out": list(task.left_out)})
-        return {"made": 0 if task.only else len(part), "pid": os.getpid()}
+        return {
+            "made": 0 if task.only else len(part),
+            "pid": os.getpid(),
+            "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        }
 
     def _suffer(self, names: list[str]) -> None:
         if any(name.startswith("killer") for name in names) or sum(name.startswith("heavy") for name in names) > 2:

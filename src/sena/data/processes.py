@@ -46,7 +46,7 @@ class Process:
         self.answers.put((self, Answer("started")))
         assert self.child.stdout is not None
         for line in self.child.stdout:
-            with contextlib.suppress(json.JSONDecodeError):
+            with contextlib.suppress(json.JSONDecodeError, TypeError):
                 self.answers.put((self, Answer(**json.loads(line))))
         self.answers.put((self, Answer("died", _end(self.child.wait()))))
 
