@@ -127,6 +127,15 @@ def test_the_story_of_a_pair_tells_its_whole_row(tmp_path: Path) -> None:
     assert pairs(one)[1].id in of_pair
 
 
+def test_the_story_tells_log_probabilities_where_the_reference_is_whole(tmp_path: Path) -> None:
+    from tests.view.make import WANTED, referenced_run
+
+    run = referenced_run(tmp_path / "run")
+    assert "under the reference: chosen -11.00, rejected -20.00 nats" in printed(story(run, WANTED.id))
+    (run.round(1).reference / "manifest.json").unlink()
+    assert "under the reference" not in printed(story(run, WANTED.id))
+
+
 def test_replies_are_told_in_the_order_of_the_stages() -> None:
     said = [
         Said(f"r/{stage}/{attempt}/x", "i", stage, "", "", True, 1)

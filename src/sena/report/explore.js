@@ -121,7 +121,7 @@ function article(entry) {
       make("dt", {}, label), make("dd", {dir: "auto", className: mark}, ...pieces(parts, mark)),
     ]));
   const pictures = make("div", {className: "pictures"}, picture(entry.clean, "The clean picture", "clean"),
-    entry.what === "pair" ? picture(entry.spoiled, "The picture of the rejected answer", entry.spoiled_by || "of the rejected answer") : null);
+    entry.spoiled_by ? picture(entry.spoiled, "The spoiled picture", `spoiled: ${entry.spoiled_by}`) : null);
   return make("article", {id: `row-${entry.id}`, tabIndex: -1, "aria-label": `${entry.what} ${entry.id}`},
     pictures, make("div", {className: "words"}, heading, texts,
       ...entry.notes.map((note) => make("p", {className: "muted"}, note)), footer(entry)));

@@ -120,6 +120,15 @@ class RoundData:
             found.setdefault(said.id.partition("/")[0], []).append(said)
         return {row: sorted(said, key=turn) for row, said in found.items()}
 
+    def scores_of(self, pair_ids: Iterable[str]) -> dict[str, tuple[float, float]]:
+        """Summed log-probabilities of chosen and rejected under the reference, of pairs that have them."""
+        import pyarrow.parquet as pq
+
+        wanted, folder = [("id", "in", list(pair_ids))], self.folder.reference
+        parts = sorted(folder.glob("part-*.parquet")) if (folder / "manifest.json").is_file() and wanted[0][2] else []
+        rows = [row for part in parts for row in pq.read_table(part, filters=wanted).to_pylist()]
+        return {row["id"]: (row["chosen"], row["rejected"]) for row in rows}
+
     def _table(self, name: str) -> list[Any]:
         return [record for path in table_files(self.folder, name) for record in parquet.read(path, KINDS[name])]
 

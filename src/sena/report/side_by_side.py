@@ -64,7 +64,7 @@ def compare(runs: Sequence[str | Path], out: str | Path = "compare.html") -> Pat
     """Write one page about several runs. Raises SenaError for fewer than two, more than eight, or what is no run."""
     if not 2 <= len(runs) <= len(LETTERS):
         raise SenaError(f"sena compare takes two to {len(LETTERS)} runs, {len(runs)} were given")
-    told = [_tell(letter, open_run(Path(run).expanduser())) for letter, run in zip(LETTERS, runs, strict=False)]
+    told = [tell_run(letter, open_run(Path(run).expanduser())) for letter, run in zip(LETTERS, runs, strict=False)]
     out = Path(out).expanduser()
     files.write_text(out, render(build(told), TEMPLATE))
     return out
@@ -81,7 +81,8 @@ def build(told: Sequence[Told]) -> dict[str, Any]:
     }
 
 
-def _tell(letter: str, run: RunFolder) -> Told:
+def tell_run(letter: str, run: RunFolder) -> Told:
+    """What the page says of one run."""
     rounds = read_rounds(run)
     reasons: dict[str, int] = {}
     for each in rounds:

@@ -128,7 +128,8 @@ def _row(found: Found, row_id: str) -> list[Text | Rule]:
     pairs = [pair for pair in data.pairs if pair.row_id == row_id]
     owners = _owners(data)
     drops = [drop for drop in data.drops if drop.id == row_id or owners.get(drop.id) == row_id]
-    parts += [line for pair in pairs for line in _pair(pair)]
+    scores = data.scores_of(pair.id for pair in pairs)
+    parts += [line for pair in pairs for line in _pair(pair, scores.get(pair.id))]
     return [*parts, *(line for drop in drops for line in _drop(drop))]
 
 
@@ -149,14 +150,16 @@ def _said(reply: Said) -> list[Text | Rule]:
     ]
 
 
-def _pair(pair: Pair) -> list[Text | Rule]:
+def _pair(pair: Pair, scores: tuple[float, float] | None) -> list[Text | Rule]:
+    known = [_field("under the reference", "chosen {:.2f}, rejected {:.2f} nats".format(*scores))] if scores else []
     picture = told(pair.corruption, pair.strength) if pair.corruption else "clean"
     return [
         _line(f"\npair {pair.id} ({pair.kind}), kept", "bold green"),
         _field("prompt", pair.prompt),
         _field("chosen", pair.chosen),
         _field("rejected", pair.rejected),
-        _field("rejected picture", f"{picture}, seed {pair.corruption_seed}"),
+        _field("rejected picture", f"{picture}, seed {pair.corruption_seed}" if pair.corruption else picture),
+        *known,
     ]
 
 
