@@ -37,6 +37,22 @@ class DropKey:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyKey:
+    stable: bool | None
+
+
+COUNTED: dict[str, type] = {
+    "questions": RowKey, "answers": RowKey, "pairs": PairKey, "drops": DropKey, "replies": ReplyKey
+}  # fmt: skip
+"""As much of each table as counting the rows needs."""
+
+
 @dataclass(frozen=True)
 class RoundData:
     """One round, read piece by piece when first asked for. Round 0 is the base: it has metrics and no rows."""
@@ -67,7 +83,7 @@ class RoundData:
             return {}
         from sena.data.shards import count_rows
 
-        return count_rows(self.images, {name: self._table(name) for name in KINDS})
+        return count_rows(self.images, {name: self.keys(name, kind) for name, kind in COUNTED.items()})
 
     @cached_property
     def imported(self) -> dict[str, str]:
