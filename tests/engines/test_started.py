@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sena.engines import leash, started
-from sena.engines.base import ServerConfig
+from sena.engines.base import EngineConfig, ServerConfig
 from sena.errors import SenaError
 from tests.engines.faulty import Faulty, faulty
 from tests.serve.test_web import free_port
@@ -116,7 +116,9 @@ def test_what_may_be_wrong_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ):
         pass
     with pytest.raises(SenaError, match="there is no program 'no-such-server' here"):
-        started.demand(ServerConfig(command="no-such-server {model} {port}"))
+        started.demand(EngineConfig(kind="server", server=ServerConfig(command="no-such-server {model} {port}")))
+    with pytest.raises(SenaError, match="vLLM is not installed"):
+        started.demand(EngineConfig(kind="vllm"))
     monkeypatch.setattr(started, "LONGEST_START", 0.3)
     with (
         pytest.raises(SenaError, match=r"gave no answer at .* in 0 s"),

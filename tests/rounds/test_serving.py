@@ -152,6 +152,9 @@ def test_what_an_engine_behind_a_server_cannot_do_is_refused() -> None:
         load_recipe("demo", settings=["engine.kind=server", "model.data_template=llava_v1"])
     with pytest.raises(RecipeError, match="tells no log-probabilities"):
         load_recipe("demo", settings=["engine.kind=server", "filters.names=[unsupported]"])
+    with pytest.raises(RecipeError, match="takes whole weights"):
+        load_recipe("demo", settings=["engine.kind=vllm", "model.quantize=4bit", "train.method=lora"])
+    load_recipe("demo", settings=["engine.kind=vllm", "model.data_template=llava_v1"])
 
 
 def test_what_can_be_told_early_is_told_before_there_is_a_run(
@@ -164,6 +167,20 @@ def test_what_can_be_told_early_is_told_before_there_is_a_run(
     keyless = "engine.server.api_key_env=NO_SUCH_KEY"
     assert run_program(words(tmp_path / "run", "http://127.0.0.1:1/v1", keyless)) == 2
     assert "NO_SUCH_KEY" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_pairs_of_vllm_are_those_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stand-in's, that is, tokens included; its process is gone before the training half."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "engines" / "stand_in"))
+    monkeypatch.setenv("SENA_STAND_IN", str(tmp_path / "notes"))
+    monkeypatch.setattr("sena.engines.vllm.demand", lambda: None)
+    assert run_program(words(tmp_path / "vllm", "", "engine.kind=vllm")) == 0
+    assert run_program(words(tmp_path / "local")) == 0
+    there, here = (RunFolder(tmp_path / name).round(1) for name in ("vllm", "local"))
+    for name in ("images", "questions", "answers", "pairs", "drops", "replies"):
+        assert there.table(name).read_bytes() == here.table(name).read_bytes()
+    assert (tmp_path / "notes").read_text().count('"enable_mm_embeds": true') == 1
 
 
 @pytest.mark.slow

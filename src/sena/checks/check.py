@@ -53,8 +53,7 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     found = Findings()
     sources = _check_images(recipe, all_images, reporter, found)
     found.attempt(trackers.demand, recipe.run.trackers)
-    if recipe.engine.kind == "server":
-        found.attempt(started.demand, recipe.engine.server)
+    found.attempt(started.demand, recipe.engine)
     if recipe.train.optimizer == "adamw_8bit":
         found.attempt(eight_bit.demand)
     remark = found.attempt(_look_at_model, recipe)

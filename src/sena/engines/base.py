@@ -65,14 +65,27 @@ class ServerConfig(Config):
         return command
 
 
+class VllmConfig(Config):
+    """How vLLM is started in a process of its own. See docs/scaling.md."""
+
+    gpu_memory: float = Field(default=0.85, gt=0, lt=1)
+    """The share of each GPU's memory that it takes; a little is left for what shows it the pictures."""
+    gpus: int = Field(default=1, ge=1)
+    """GPUs that it spreads the model over."""
+    max_length: int | None = Field(default=None, ge=1)
+    """Longest prompt and answer together, in tokens; null is the model's own limit."""
+
+
 class EngineConfig(Config):
     """How requests are put together. These numbers fix the batch plan, and with it the results to the byte."""
 
-    kind: Literal["local", "server"] = "local"
-    """Who answers while pairs are made: the model in this process, or a server. What is measured and scored always
-    takes the local one."""
+    kind: Literal["local", "server", "vllm"] = "local"
+    """Who answers while pairs are made: the model in this process, a server, or vLLM in a process of its own. What is
+    measured and scored always takes the local one."""
     server: ServerConfig = Field(default_factory=ServerConfig)
     """For `kind: server`."""
+    vllm: VllmConfig = Field(default_factory=VllmConfig)
+    """For `kind: vllm`."""
     batch: int = 32
     """Prompts in one batch; halved, and noted, when memory runs out."""
     shard: int = 48

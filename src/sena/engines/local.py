@@ -76,7 +76,7 @@ class LocalEngine:
         a short answer does not wait for a long description.
         """
         made = self._all(requests, open_image, self._shared, self._plain)
-        return [self._reply(request, row) for request, row in zip(requests, made, strict=True)]
+        return [plain.reply(self.vlm, request, row) for request, row in zip(requests, made, strict=True)]
 
     def score(self, requests: Sequence[Request], open_image: OpenImage) -> list[Score]:
         """Log-probabilities of the requests' given answers, under their (perhaps corrupted) pictures."""
@@ -183,13 +183,6 @@ class LocalEngine:
     def _plain(self, jobs: list[Whole]) -> list[list[int]]:
         prompts = [encode.prompt_ids(self.vlm, request.prompt, pixels) for request, pixels in jobs]
         return plain.answer(self.vlm, [request for request, _ in jobs], prompts, [pixels for _, pixels in jobs])
-
-    def _reply(self, request: Request, row: list[int]) -> Reply:
-        end = next((place for place, index in enumerate(row) if index in self.vlm.stop_ids), None)
-        tokens = row[:end]
-        text = encode.decode(self.vlm, tokens)
-        stable = encode.answer_ids(self.vlm, request.prompt, text)[:-1] == tokens
-        return Reply(request.id, text, end is not None, tuple(tokens), stable)
 
     @torch.inference_mode()
     def _score_plain(self, jobs: list[Whole]) -> list[Score]:

@@ -14,7 +14,7 @@ import torch
 from sena.engines.sampling import GumbelNoise
 from sena.models import encode, positions
 from sena.models.vlm import VLM
-from sena.records import Request
+from sena.records import Reply, Request
 
 
 def answer(
@@ -51,6 +51,15 @@ def answer(
     if trace is not None:
         trace.extend(made.logits)
     return made.sequences[:, ids.shape[1] :].tolist()
+
+
+def reply(vlm: VLM, request: Request, row: list[int]) -> Reply:
+    """What the new ids of a request say. What stands behind the first stop id is nothing."""
+    end = next((place for place, index in enumerate(row) if index in vlm.stop_ids), None)
+    tokens = row[:end]
+    text = encode.decode(vlm, tokens)
+    stable = encode.answer_ids(vlm, request.prompt, text)[:-1] == tokens
+    return Reply(request.id, text, end is not None, tuple(tokens), stable)
 
 
 def pad_left(rows: Sequence[list[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -37,10 +37,15 @@ class Seen:
             return None
         look = (request.image, request.corruption)
         if look not in self._urls:
-            data = io.BytesIO()
-            self.picture(request, request.image, open_image).save(data, "PNG", compress_level=1)
-            self._urls[look] = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+            self._urls[look] = "data:image/png;base64," + base64.b64encode(self.png(request, open_image)).decode()
         return self._urls[look]
+
+    def png(self, request: Request, open_image: OpenImage) -> bytes:
+        """The look of a request with a picture, as a PNG file."""
+        assert request.image is not None
+        data = io.BytesIO()
+        self.picture(request, request.image, open_image).save(data, "PNG", compress_level=1)
+        return data.getvalue()
 
     def picture(self, request: Request, image: str, open_image: OpenImage) -> Image.Image:
         """The look as an RGB picture.

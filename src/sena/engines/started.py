@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sena.engines import server
-from sena.engines.base import ServerConfig
+from sena.engines import server, vllm
+from sena.engines.base import EngineConfig, ServerConfig
 from sena.engines.server import models
 from sena.errors import SenaError
 
@@ -50,11 +50,14 @@ def started(config: ServerConfig, model: str, log: Path) -> Iterator[None]:
         leash.wait()
 
 
-def demand(config: ServerConfig) -> None:
-    """What can be told without a server. Raises SenaError for a missing package, key or program."""
-    server.demand(config)
-    if config.command:
-        command(config, "")
+def demand(engine: EngineConfig) -> None:
+    """What can be told before an engine is needed. Raises SenaError for a missing package, key or program."""
+    if engine.kind == "vllm":
+        vllm.demand()
+    if engine.kind == "server":
+        server.demand(engine.server)
+        if engine.server.command:
+            command(engine.server, "")
 
 
 def command(config: ServerConfig, model: str) -> list[str]:

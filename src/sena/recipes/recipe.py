@@ -109,7 +109,9 @@ class Recipe(Config):
                 f"engine.kind: {self.engine.kind} tells no log-probabilities, by which this recipe judges answers: set "
                 "it to local, or leave out samples.count and the filter unsupported"
             )
-        if self.model.data_template != "same":
+        if self.engine.kind == "vllm" and self.model.quantize != "none":
+            raise ValueError("model.quantize: vLLM takes whole weights: set it to none, or engine.kind to local")
+        if self.engine.kind == "server" and self.model.data_template != "same":
             raise ValueError(
                 f"engine.kind: {self.engine.kind} speaks the model's own template: set model.data_template to same in "
                 f"place of {self.model.data_template}, or engine.kind to local"

@@ -177,8 +177,7 @@ def _demand_usable(recipe: Recipe) -> None:
     """
     if recipe.compute.kind == "ray":
         demand_ray()
-    if recipe.engine.kind == "server":
-        started.demand(recipe.engine.server)
+    started.demand(recipe.engine)
     vlm = load_without_weights(names.model_folder(recipe.model.name))
     bound(vlm, recipe.model.picture_tokens)
     demand(vlm, recipe.corruption.kind, recipe.corruption.strength)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,8 +73,10 @@ def _is_inline(job: Job) -> bool:
 
 
 def _inline(job: Job, number: int, works: Sequence[Work], figures: Figures) -> list[Work]:
-    here = worker.worker_of(job, number)
-    with job.timed(number, "pairs", sum(len(work.images) for work in works)) as task:
+    with (
+        closing(worker.worker_of(job, number)) as here,
+        job.timed(number, "pairs", sum(len(work.images) for work in works)) as task,
+    ):
         for work in works:
             made = here.run(Task(work.shard))
             figures.add(made)

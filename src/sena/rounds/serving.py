@@ -1,4 +1,4 @@
-"""The engine of a round's questions and answers, and that a server holds the model that the round starts from.
+"""Who answers in a round's data half, and that a server holds the model that the round starts from.
 
 A server is started before the data half and ended after it, or its user is asked to; either way it has to say of a
 made picture what the model says here. Measuring, scoring and watching always take the model in this process.
@@ -18,6 +18,7 @@ from sena.engines.local import LocalEngine
 from sena.engines.probes import Probe
 from sena.engines.server import ServerEngine, model_name
 from sena.engines.started import port, started
+from sena.engines.vllm import VllmEngine
 from sena.errors import Paused, SenaError
 from sena.models.bound import bound
 from sena.models.load import load_without_weights
@@ -26,23 +27,27 @@ from sena.models.vlm import VLM
 from sena.rounds.job import Job
 from sena.text import join, printable
 
+DataEngine = LocalEngine | ServerEngine | VllmEngine
+
 
 def data_model(job: Job, number: int) -> VLM:
-    """The model that round `number` starts from; behind a server without its weights."""
-    name = job.model_of(job.start_of(number))
+    """The model that round `number` starts from; without its weights where another process holds them."""
     if job.recipe.engine.kind == "local":
         return job.load_model(job.start_of(number))
-    vlm = load_without_weights(name)
+    vlm = load_without_weights(job.model_of(job.start_of(number)))
     bound(vlm, job.recipe.model.picture_tokens)
     return vlm
 
 
-def data_engine(job: Job, number: int, vlm: VLM) -> LocalEngine | ServerEngine:
-    """Who answers in round `number`, inside of `served`."""
-    if job.recipe.engine.kind == "local":
+def data_engine(job: Job, number: int, vlm: VLM) -> DataEngine:
+    """Who answers in round `number`, inside of `served`. One with a `close` has to be closed."""
+    engine, model = job.recipe.engine, job.recipe.model
+    if engine.kind == "local":
         return job.engine(vlm)
+    if engine.kind == "vllm":
+        return VllmEngine(vlm, engine.vllm, job.plan["dtype"], model.device, job.run.path / "vllm.log")
     name = _kept(job, number)["served"]
-    return ServerEngine(vlm, job.recipe.engine.server.model_copy(update={"model": name}))
+    return ServerEngine(vlm, engine.server.model_copy(update={"model": name}))
 
 
 @contextlib.contextmanager
@@ -51,7 +56,9 @@ def served(job: Job, number: int) -> Iterator[None]:
 
     Raises Paused when its user has to start it with that model, SenaError when the one that sena started is not it.
     """
-    if job.recipe.engine.kind == "local":
+    if job.recipe.engine.kind == "vllm":
+        job.release_model()  # vLLM needs its room
+    if job.recipe.engine.kind != "server":
         yield
         return
     config = job.recipe.engine.server

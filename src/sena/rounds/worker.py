@@ -18,9 +18,9 @@ from sena import files
 from sena.data import shards
 from sena.data.crew import Order, Task
 from sena.data.make_pairs import Tables, make_pairs
-from sena.engines.local import LocalEngine
 from sena.engines.looks import demand
 from sena.engines.server import ServerEngine
+from sena.engines.vllm import VllmEngine
 from sena.errors import ImageError, SenaError
 from sena.images.pictures import Pictures
 from sena.images.questions import Asked, by_picture
@@ -30,7 +30,7 @@ from sena.progress import Reporter
 from sena.recipes.recipe import Recipe
 from sena.records import Image
 from sena.rounds.job import Job, settle
-from sena.rounds.serving import data_engine, data_model
+from sena.rounds.serving import DataEngine, data_engine, data_model
 from sena.runs import tables
 from sena.runs.folder import RoundFolder, RunFolder
 from sena.runs.metrics import Metrics, peak_memory
@@ -46,7 +46,7 @@ class Worker:
 
     folder: RoundFolder
     parts: Sequence[Sequence[Image]]
-    engine: LocalEngine | ServerEngine
+    engine: DataEngine
     pictures: Pictures
     job: Job
     context: Context
@@ -66,6 +66,11 @@ class Worker:
         done = 0 if task.only else len(part)
         faults = self.engine.take_faults() if isinstance(self.engine, ServerEngine) else {}
         return {"made": done, "seconds": spent, "memory": peak_memory(), "why": self.engine.why, "faults": faults}
+
+    def close(self) -> None:
+        """Free what the engine holds in a process of its own."""
+        if isinstance(self.engine, VllmEngine):
+            self.engine.close()
 
     def _write(self, task: Task, made: Tables) -> None:
         made.drops += [shards.given_up(image, "worker died") for image in task.left_out]
