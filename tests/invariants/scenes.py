@@ -133,13 +133,32 @@ def _outcome(mishap: Callable[[Path], str], place: Path) -> list[str]:
         return [type(error).__name__, str(error)]
 
 
-def _train(place: Path, forward: plain.Forward, pictures: plain.OpenImage = open_image, shift: float = 0.0) -> str:
+def no_memory_for_shards(place: Path) -> None:
+    """Rank 1 runs out of memory in the middle of a step whose layers all ranks put together."""
+    calls = [0]
+
+    def forward(vlm: VLM, pairs: Sequence[plain.Encoded]) -> plain.LogProbs:
+        calls[0] += 1
+        if here()[0] == 1 and calls[0] == 2:
+            raise torch.OutOfMemoryError
+        return plain.log_probabilities(vlm, pairs)
+
+    _train(place, forward, parallel="fsdp2")
+
+
+def _train(
+    place: Path,
+    forward: plain.Forward,
+    pictures: plain.OpenImage = open_image,
+    shift: float = 0.0,
+    parallel: str = "ddp",
+) -> str:
     """Steps of 8 pairs over 4 pictures, a checkpoint behind each. What was told of the first."""
     vlm = fresh(place, "tree")
     found = reference.compute(vlm, PAIRS, open_image, place / "reference-tree-2", 3, TreeForward(4096))
     moved = {name: Reference(each.chosen + shift, *each[1:]) for name, each in found.items()}
     data, told = trainer.Preferences(PAIRS, pictures, moved, LOSS), list[StepMetrics]()
-    chosen = settings(save_every=1, pairs_per_step=8)
+    chosen = settings(save_every=1, pairs_per_step=8, parallel=parallel)
     with tempfile.TemporaryDirectory(dir=place) as folder:
         trainer.train(vlm, data, chosen, 3, Path(folder), told.append, forward)
     return f"{told[0].loss:.5f} {told[0].halvings}"

@@ -139,3 +139,11 @@ def test_what_goes_wrong_on_one_rank_is_known_to_all(by_two: Path) -> None:
     assert first["no disk"] == ["SenaError", "the disk is full"]
     assert second["no disk"] == ["SenaError", "the disk is full (rank 0 of 2)"]
     assert first["no trees"] == second["no trees"] == ["well", "plain"]
+
+
+def test_shards_without_memory_end_rather_than_wait(by_two: Path) -> None:
+    """In the middle of a layer there is no other way to tell the other ranks."""
+    first, second = crew.play("no_memory_for_shards", by_two, 2)
+    assert first.returncode != 0
+    assert second.returncode != 0
+    assert "Training runs out of memory, and with train.parallel=fsdp2" in second.stderr

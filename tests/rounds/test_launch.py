@@ -88,7 +88,8 @@ def test_what_the_first_rank_tells_is_done_here(tmp_path: Path) -> None:
     assert "  train: 2 in 0 s" in log
     [line] = read_metrics(job.run.metrics)
     assert (line["round"], line["stage"], line["step"], line["loss"]) == (1, "train", 4, 1.0)
-    assert (tmp_path / "trainers.log").read_text() == f"-m sena.rounds.rank {tmp_path.resolve()} 3 train\n"
+    told = (tmp_path / "trainers.log").read_text()
+    assert told == f"-m sena.rounds.rank {tmp_path.resolve()} 3 train {job.recipe.train.model_dump_json()}\n"
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,8 @@ def _in_step(task: Task, step: Step, share: _Step) -> halving.Fitted[torch.Tenso
     except torch.OutOfMemoryError as error:
         raise SenaError(
             "Training runs out of memory, and with train.parallel=fsdp2 batches are not halved in the middle of a "
-            "step: set train.batch_tokens (with plain rows train.pairs_per_batch) to half, or "
-            "train.gradient_checkpointing=true, in a new run"
+            "step: type the same command with train.batch_tokens (for plain rows train.pairs_per_batch) set to half, "
+            "or with train.gradient_checkpointing=true"
         ) from error
     return halving.Fitted(rows, batches, 0)
 

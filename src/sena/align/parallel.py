@@ -235,6 +235,6 @@ def _gather(tensor: torch.Tensor, shape: Sequence[int], ranks: Ranks) -> torch.T
     most = -(-shape[0] // ranks.size)
     own = tensor.new_zeros(most, *shape[1:])
     own[: len(tensor)] = tensor
-    whole = tensor.new_empty(ranks.size * most, *shape[1:])
-    dist.all_gather_into_tensor(whole, own)
-    return whole[: shape[0]]
+    parts = [torch.empty_like(own) for _ in range(ranks.size)]
+    dist.all_gather(parts, own)
+    return torch.cat(parts)[: shape[0]]

@@ -106,7 +106,10 @@ def is_launched() -> bool:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """The process group of a launcher's processes, each with a GPU of its own if `device` is one."""
+    """The process group of a launcher's processes, each with its own GPU if `device` is one. One alone has none."""
+    if "RANK" not in os.environ:
+        yield
+        return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)

@@ -37,8 +37,17 @@ from sena.runs.folder import RoundFolder, RunFolder, create_run, open_run
 from sena.runs.metrics import Metrics, peak_memory, reset_peak
 from sena.runs.trackers import Trackers
 
-MAY_CHANGE = ("compute.", "engine.server.", "train.processes", "train.launcher")
-"""Settings that say who works, which may differ from start to start."""
+MAY_CHANGE = (
+    "compute.",
+    "engine.server.",
+    "train.processes",
+    "train.parallel",
+    "train.launcher",
+    "train.batch_tokens",
+    "train.pairs_per_batch",
+    "train.gradient_checkpointing",
+)
+"""Settings that may differ from start to start: who works, and what is to suffice when memory did not."""
 
 
 @dataclass

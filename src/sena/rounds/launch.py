@@ -66,8 +66,9 @@ def demand(recipe: Recipe) -> None:
 def run(job: Job, number: int, part: Literal["reference", "train"]) -> None:
     """Do that part of round `number` in as many processes as the recipe names. Raises SenaError where they cannot."""
     job.release_model()  # they need its room
-    program = ["-m", PROGRAM, str(job.run.path.resolve()), str(number), part]
-    command = [sys.executable, "-m", "sena.engines.leash", *_launcher(job.recipe.train), *program]
+    settings = job.recipe.train
+    program = ["-m", PROGRAM, str(job.run.path.resolve()), str(number), part, settings.model_dump_json()]
+    command = [sys.executable, "-m", "sena.engines.leash", *_launcher(settings), *program]
     log = job.run.path / "trainers.log"
     with (
         open(log, "a") as words,

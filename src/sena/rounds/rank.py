@@ -1,6 +1,7 @@
-"""One of several processes that train together: `python -m sena.rounds.rank RUN ROUND reference|train`.
+"""One of several processes that train together: `python -m sena.rounds.rank RUN ROUND PART SETTINGS`.
 
-A launcher starts it (`launch.py`). All ranks do the same; the first one writes the files, and tells on its standard
+A launcher starts it (`launch.py`), for the part `reference` or `train`, with today's settings of the recipe's section
+`train` as JSON. All ranks do the same; the first one writes the files, and tells on its standard
 output, as one JSON object a line, what the process that started them shall print and log.
 """
 
@@ -19,6 +20,7 @@ import torch
 
 from sena import files
 from sena.align import ranks, reference
+from sena.align.config import TrainConfig
 from sena.errors import SenaError
 from sena.models.load import resolve_device
 from sena.progress import Reporter, Task
@@ -70,10 +72,11 @@ class Figures(Metrics):
         self.teller.tell("log", round=round, stage=stage, values=dict(values), step=step)
 
 
-def main(path: Path, number: int, part: str) -> None:
+def main(path: Path, number: int, part: str, settings: str) -> None:
     """Score the references of round `number`, or train its policy, with all other ranks of the process group."""
     run = open_run(path)
     recipe, _ = recipes.load(Recipe, run.recipe)
+    recipe = recipe.model_copy(update={"train": TrainConfig.model_validate_json(settings)})
     plan = files.read_json(run.manifest)["plan"]
     settle(recipe, plan)
     torch.set_num_threads(max(1, plan["threads"] // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -104,7 +107,7 @@ def _kind(error: BaseException) -> str:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
     except BaseException as error:
         traceback.print_exc()
         kind = _kind(error)
