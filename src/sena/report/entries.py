@@ -87,7 +87,7 @@ def _question(pair: Pair, row: Row | None) -> list[Text]:
     """The question as it was tried and as it was settled, with what the check changed marked; else the prompt."""
     if row is None or pair.kind != "answer":
         return [_text("prompt", pair.prompt)]
-    texts = [_text("asked first", row.asked[0])] if row.asked[:1] else []
+    texts = [_text("question", row.question)] if row.question else []
     if row.asked[:1] and row.question != row.asked[0]:
         before, after = compare(clip(row.asked[0]), clip(row.question))
         texts = [Text("asked first", before, "rejected"), *(_text("then", each) for each in row.asked[1:-1])]

@@ -25,8 +25,8 @@ __all__ = ["Look", "write_report"]
 HERE = Path(__file__).parent
 MOST_BYTES = 24_000_000
 PICTURE_BYTES = 10_000_000
-PAIRS_A_ROUND = (300, 60, 8, 0)  # fewer where the page would grow too large
-PAIRS_IN_ALL = 900
+PAIRS_A_ROUND = (150, 40, 8, 0)  # fewer where the page would grow too large
+PAIRS_IN_ALL = 600
 ASIDE = "report-pictures"
 """Beside the page: pictures that it has no room for."""
 POLICY = (
