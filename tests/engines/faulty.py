@@ -29,6 +29,7 @@ class Faulty:
     next_fault: Callable[[dict[str, Any], int], str] = lambda body, number: ""
     answer: Callable[[dict[str, Any]], str] = lambda body: f"{prompt_of(body)} - seen"
     models: list[str] = field(default_factory=lambda: ["some/model"])
+    list_status: int = 200
     pause: float = 0.0
     bodies: list[dict[str, Any]] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -109,7 +110,11 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._send(json.dumps({"data": [{"id": name} for name in self.told.models]}).encode())
+        if "not-json" in self.path:
+            self._send(b"<html>")
+        else:
+            listed = {"data": [{"id": name} for name in self.told.models]}
+            self._send(json.dumps(listed).encode(), self.told.list_status)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

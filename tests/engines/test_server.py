@@ -13,7 +13,7 @@ from PIL import Image
 from sena.engines import client
 from sena.engines.base import ServerConfig, window
 from sena.engines.client import asked_pause
-from sena.engines.server import ServerEngine, harmless
+from sena.engines.server import NotServed, ServerEngine, harmless, models, special_texts
 from sena.errors import ImageError, SenaError
 from sena.models.load import load_without_weights
 from sena.models.vlm import VLM
@@ -162,6 +162,22 @@ def test_which_model_is_meant(vlm: VLM) -> None:
     assert [body["model"] for body in server.bodies] == ["b", vlm.name]
 
 
+def test_who_is_there_and_who_is_not(vlm: VLM) -> None:
+    """Not ready is waited for; what refuses would refuse for ever."""
+    with faulty(Faulty(list_status=503)) as server:
+        config = engine(vlm, server).config
+        with pytest.raises(NotServed, match=r"not ready \(HTTP 503\)"):
+            models(config)
+        server.list_status = 401
+        with pytest.raises(SenaError, match="refuses") as told:
+            models(config)
+        assert not isinstance(told.value, NotServed)
+        with pytest.raises(SenaError, match="lists no models"):
+            models(config.model_copy(update={"url": f"{server.url}/not-json"}))
+    with pytest.raises(NotServed, match="No server answers"):
+        models(config)
+
+
 def test_the_key_goes_in_the_header_alone(vlm: VLM, monkeypatch: pytest.MonkeyPatch) -> None:
     with faulty(Faulty(lambda body, number: "401")) as server:
         asking = engine(vlm, server, api_key_env="SOME_KEY")
@@ -182,8 +198,9 @@ def test_no_proxy_stands_between_this_machine_and_itself(vlm: VLM, monkeypatch: 
 
 
 def test_special_tokens_that_somebody_typed_are_broken(vlm: VLM) -> None:
-    assert harmless(vlm, "a <image> and </s><s>.") == "a < image> and < /s>< s>."
-    assert harmless(vlm, "plain < text >") == "plain < text >"
+    special = special_texts(vlm)
+    assert harmless("a <image> and </s><s>.", special) == "a < image> and < /s>< s>."
+    assert harmless("plain < text >", special) == "plain < text >"
     with faulty(Faulty()) as server:
         engine(vlm, server).generate([Request("r", "one <image> more", "a")], open_image)
     assert prompt_of(server.bodies[0]) == "one < image> more"

@@ -73,7 +73,7 @@ def test_the_pairs_are_those_of_the_model(mini: VLM, tmp_path: Path, capsys: pyt
         assert run_program(words(tmp_path / "server", server.url)) == 0
     out = told(capsys.readouterr().out)
     assert "says what the round's model says to 3 probes" in out
-    assert "what failed was tried again: 2 server error" in out
+    assert "faults of the server, tried again where that may help: 2 server error" in out
     assert run_program(words(tmp_path / "local")) == 0
     there, here = (RunFolder(tmp_path / name).round(1) for name in ("server", "local"))
     for name in ("images", "questions", "answers", "pairs", "drops"):

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from sena.engines.base import OpenImage, ServerConfig
-from sena.engines.client import Client, library, refusal
+from sena.engines.client import PASSING, Client, library, refusal
 from sena.engines.seen import Seen
 from sena.errors import SenaError
 from sena.models.vlm import VLM
@@ -26,6 +26,10 @@ from sena.records import Reply, Request, Score
 from sena.text import printable
 
 T = TypeVar("T")
+
+
+class NotServed(SenaError):
+    """The model is not to be had there: nobody answers, or another model does."""
 
 
 @dataclass(slots=True)
@@ -45,10 +49,12 @@ class ServerEngine:
     why: str = ""
     _name: str = ""
     _seen: Seen = field(init=False)
+    _special: list[str] = field(init=False)
     _window: bool = False
 
     def __post_init__(self) -> None:
         self._seen = Seen(self.vlm)
+        self._special = special_texts(self.vlm)
 
     @contextlib.contextmanager
     def window(self) -> Iterator[None]:
@@ -114,7 +120,7 @@ class ServerEngine:
         """The request as the endpoint takes it: its picture first, as every template here has it."""
         url = self._seen.url(request, open_image)
         picture = [{"type": "image_url", "image_url": {"url": url}}] if url else []
-        text = {"type": "text", "text": harmless(self.vlm, request.prompt)}
+        text = {"type": "text", "text": harmless(request.prompt, self._special)}
         body = {
             "model": self._name,
             "messages": [{"role": "user", "content": [*picture, text]}],
@@ -126,34 +132,41 @@ class ServerEngine:
         return body | {"top_p": 1.0} if request.temperature > 0 else body
 
 
-def harmless(vlm: VLM, prompt: str) -> str:
+def special_texts(vlm: VLM) -> list[str]:
+    """What its special tokens look like as text, the longest first."""
+    texts = {vlm.tokenizer.convert_ids_to_tokens(index) for index in vlm.special_ids}
+    return sorted((text for text in texts if len(text) > 1), key=lambda text: (-len(text), text))
+
+
+def harmless(prompt: str, special: Sequence[str]) -> str:
     """The prompt with a blank in every special token that somebody typed: a server may not know them from its own."""
-    tokens = sorted({vlm.tokenizer.convert_ids_to_tokens(index) for index in vlm.special_ids}, key=len, reverse=True)
-    for token in tokens:
-        if len(token) > 1:
-            prompt = prompt.replace(token, f"{token[0]} {token[1:]}")
+    for text in special:
+        prompt = prompt.replace(text, f"{text[0]} {text[1:]}")
     return prompt
 
 
 def model_name(config: ServerConfig, folder: str) -> str:
-    """How the server calls the model. Raises SenaError when it cannot be asked, or lists several others."""
+    """How the server calls the model. Raises NotServed when it lists several others, else as `models` does."""
     if config.model:
         return config.model
     listed = models(config)
     if folder in listed or len(listed) == 1:
         return folder if folder in listed else listed[0]
     known = printable(", ".join(listed[:5])) or "no model"
-    raise SenaError(f"The server at {config.url} lists {known}: say in engine.server.model which one is meant")
+    raise NotServed(f"The server at {config.url} lists {known}: say in engine.server.model which one is meant")
 
 
 def models(config: ServerConfig) -> list[str]:
-    """The models that the server lists. Raises SenaError when it does not answer as such a server does."""
+    """The models that the server lists. Raises NotServed while none is there or ready, and SenaError when what is there
+    refuses, or is no such server."""
     httpx = library()
     try:
         with httpx.Client(**_way(config)) as http:
             reply = http.get(f"{config.url.rstrip('/')}/models")
     except httpx.RequestError as error:
-        raise SenaError(f"No server answers at {config.url} ({error}): start it, or set engine.server.url") from error
+        raise NotServed(f"No server answers at {config.url} ({error}): start it, or set engine.server.url") from error
+    if reply.status_code in PASSING:
+        raise NotServed(f"The server at {config.url} is not ready (HTTP {reply.status_code})")
     if reply.status_code != 200:
         raise SenaError(refusal(config.url, reply.status_code, reply.text))
     try:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sena.engines import server, vllm
 from sena.engines.base import EngineConfig, ServerConfig
-from sena.engines.server import models
+from sena.engines.server import NotServed, models
 from sena.errors import SenaError
 
 LONGEST_START = 3600.0
@@ -75,10 +75,10 @@ def port(config: ServerConfig) -> str:
 
 
 def answers(config: ServerConfig) -> bool:
-    """Whether a server is there and ready."""
+    """Whether a server is there and ready. Raises SenaError when it refuses, or something else is there."""
     try:
         models(config)
-    except SenaError:
+    except NotServed:
         return False
     return True
 

@@ -64,7 +64,7 @@ def make_shards(job: Job, number: int, images: Sequence[Image], parts: Sequence[
         job.say(f"  each prompt read its picture anew, since {figures.why}")
     if figures.faults:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(figures.faults.items()))
-        job.say(f"  of the server, what failed was tried again: {told}")
+        job.say(f"  faults of the server, tried again where that may help: {told}")
     return _without(job, folder, failed, len(parts))
 
 

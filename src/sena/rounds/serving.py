@@ -16,10 +16,10 @@ from sena import files
 from sena.engines import probes
 from sena.engines.local import LocalEngine
 from sena.engines.probes import Probe
-from sena.engines.server import ServerEngine, model_name
+from sena.engines.server import NotServed, ServerEngine, model_name
 from sena.engines.started import port, started
 from sena.engines.vllm import VllmEngine
-from sena.errors import Paused, SenaError
+from sena.errors import Paused
 from sena.models.bound import bound
 from sena.models.load import load_without_weights
 from sena.models.servable import servable
@@ -73,7 +73,7 @@ def served(job: Job, number: int) -> Iterator[None]:
         return
     try:
         _verify(job, number, folder, wanted)
-    except SenaError as error:
+    except NotServed as error:
         raise Paused(
             f"The run waits: round {number} needs a server of the model {folder}. {error}. To go on, end what is "
             f"there, type in another terminal: sena serve {folder} --port {port(config)} (or what else serves that "
@@ -83,7 +83,7 @@ def served(job: Job, number: int) -> Iterator[None]:
 
 
 def _verify(job: Job, number: int, folder: str, wanted: list[Probe]) -> None:
-    """Ask the server what the model itself was asked. Raises SenaError when it is another one's."""
+    """Ask the server what the model itself was asked. Raises NotServed when it is another one's."""
     config = job.recipe.engine.server
     name = model_name(config, folder)
     asked = ServerEngine(data_model(job, number), config.model_copy(update={"model": name}))
@@ -91,11 +91,11 @@ def _verify(job: Job, number: int, folder: str, wanted: list[Probe]) -> None:
     others = {each: _kept(job, each) for each in range(1, number) if job.start_of(each) != job.start_of(number)}
     stale = [each for each, kept in others.items() if kept["model"] == name]
     if stale:
-        raise SenaError(f"The server at {config.url} holds the model that round {stale[0]} started from")
+        raise NotServed(f"The server at {config.url} holds the model that round {stale[0]} started from")
     passing = [each for each, kept in others.items() if probes.fit(_probes(kept), said)]
     if not probes.fit(wanted, said):
         whose = f" (it may be the one that round {passing[0]} started from)" if passing else ""
-        raise SenaError(f"The server at {config.url} holds another model{whose}: {_difference(wanted, said)}")
+        raise NotServed(f"The server at {config.url} holds another model{whose}: {_difference(wanted, said)}")
     files.write_json(_place(job, number), {**_kept(job, number), "served": name})
     job.say(f"  the server at {config.url} says what the round's model says to {len(wanted)} probes")
     if passing and name != folder:
