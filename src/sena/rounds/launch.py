@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 
+from sena import files
 from sena.align.config import TrainConfig
 from sena.align.ranks import is_launched
 from sena.errors import RecipeError, SenaError
@@ -27,6 +28,8 @@ from sena.recipes.recipe import Recipe
 from sena.rounds.job import Job
 
 PROGRAM = "sena.rounds.rank"
+SETTINGS = "trainers.json"
+"""Today's section `train` of the recipe, in the run folder: a launcher's words may pass through a shell."""
 
 
 def is_wanted(settings: TrainConfig) -> bool:
@@ -66,9 +69,9 @@ def demand(recipe: Recipe) -> None:
 def run(job: Job, number: int, part: Literal["reference", "train"]) -> None:
     """Do that part of round `number` in as many processes as the recipe names. Raises SenaError where they cannot."""
     job.release_model()  # they need its room
-    settings = job.recipe.train
-    program = ["-m", PROGRAM, str(job.run.path.resolve()), str(number), part, settings.model_dump_json()]
-    command = [sys.executable, "-m", "sena.engines.leash", *_launcher(settings), *program]
+    files.write_json(job.run.path / SETTINGS, job.recipe.train.model_dump(mode="json"))
+    program = ["-m", PROGRAM, str(job.run.path.resolve()), str(number), part]
+    command = [sys.executable, "-m", "sena.engines.leash", *_launcher(job.recipe.train), *program]
     log = job.run.path / "trainers.log"
     with (
         open(log, "a") as words,

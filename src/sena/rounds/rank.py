@@ -1,7 +1,6 @@
-"""One of several processes that train together: `python -m sena.rounds.rank RUN ROUND PART SETTINGS`.
+"""One of several processes that train together: `python -m sena.rounds.rank RUN ROUND reference|train`.
 
-A launcher starts it (`launch.py`), for the part `reference` or `train`, with today's settings of the recipe's section
-`train` as JSON. All ranks do the same; the first one writes the files, and tells on its standard
+A launcher starts it (`launch.py`). All ranks do the same; the first one writes the files, and tells on its standard
 output, as one JSON object a line, what the process that started them shall print and log.
 """
 
@@ -27,7 +26,7 @@ from sena.progress import Reporter, Task
 from sena.recipes import load as recipes
 from sena.recipes.recipe import Recipe
 from sena.records import Pair
-from sena.rounds import training_half
+from sena.rounds import launch, training_half
 from sena.rounds.job import Job, settle
 from sena.runs import tables
 from sena.runs.folder import locked, open_run
@@ -72,11 +71,13 @@ class Figures(Metrics):
         self.teller.tell("log", round=round, stage=stage, values=dict(values), step=step)
 
 
-def main(path: Path, number: int, part: str, settings: str) -> None:
+def main(path: Path, number: int, part: str) -> None:
     """Score the references of round `number`, or train its policy, with all other ranks of the process group."""
     run = open_run(path)
     recipe, _ = recipes.load(Recipe, run.recipe)
-    recipe = recipe.model_copy(update={"train": TrainConfig.model_validate_json(settings)})
+    recipe = recipe.model_copy(
+        update={"train": TrainConfig.model_validate(files.read_json(run.path / launch.SETTINGS))}
+    )
     plan = files.read_json(run.manifest)["plan"]
     settle(recipe, plan)
     torch.set_num_threads(max(1, plan["threads"] // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
@@ -107,7 +108,7 @@ def _kind(error: BaseException) -> str:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
+        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     except BaseException as error:
         traceback.print_exc()
         kind = _kind(error)
