@@ -81,7 +81,21 @@ def test_rows_are_what_the_page_shows(client: Any) -> None:
     assert first["flagged"] is False
 
 
-@pytest.mark.parametrize("query", ["", "[]", "5", '{"nosuch": 1}', '{"sort": "id"}', '{"ranges": {"margin": 5}}', "{"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "[]",
+        '{"facets": [1]}',
+        '{"words": 5}',
+        '{"count": "x"}',
+        "5",
+        '{"nosuch": 1}',
+        '{"sort": "id"}',
+        '{"ranges": {"margin": 5}}',
+        "{",
+    ],
+)
 def test_what_is_no_query_is_told_and_harms_nothing(client: Any, query: str) -> None:
     answer = client.get("/rows", params={"query": query}, headers=OURS)
     assert answer.status_code == 400

@@ -32,6 +32,8 @@ from sena.view.store import Query, Store, state_of
 HOST = "127.0.0.1"
 BESIDE = ("recipe.yaml", "manifest.json", "metrics.jsonl", "log.txt")
 MOST_BODY = 10_000
+NO_QUERY = (SenaError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What comes of a query that is none."""
 ROOM = 60_000_000
 """Bytes of pictures in one answer, at most."""
 HEADERS = {
@@ -107,7 +109,7 @@ def build(desk: Desk, port: int) -> App:
         Route("/flags.jsonl", lambda request: _file(flags.path_of(desk.run))),
         *(Route(f"/{name}", lambda request, name=name: _file(desk.run.path / name)) for name in BESIDE),
     ]
-    faults: Any = dict.fromkeys((SenaError, ValueError, TypeError, LookupError), told)  # what was asked is no query
+    faults: Any = dict.fromkeys(NO_QUERY, told)
     return guard(Starlette(routes=routes, exception_handlers=faults), port)
 
 

@@ -7,6 +7,7 @@ made anew when the files change, so that a run at work can be looked at.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -23,6 +24,12 @@ Record = TypeVar("Record")
 KINDS: dict[str, type] = {"images": Image, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
 FACETS = ("kept", "round", "kind", "spoiled by", "enhanced", "question", "dropped by", "reason")
 NUMBERS = ("length of chosen", "length of rejected", "margin", "chosen log-probability", "support")
+SETTINGS = {
+    "preserve_insertion_order": False,
+    "temp_directory": str(Path(tempfile.gettempdir()) / "sena-view"),
+    "autoinstall_known_extensions": False,  # nothing is fetched
+    "autoload_known_extensions": False,
+}
 BINS = 12
 MOST_ROWS = 100
 
@@ -88,7 +95,7 @@ class Store:
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        self.db = _duckdb().connect(config={"preserve_insertion_order": False})
+        self.db = _duckdb().connect(config=SETTINGS)
         self.state = ""
         self._ends: dict[str, tuple[float, float]] = {}
         self._hits: list[str] = []
