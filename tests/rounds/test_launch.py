@@ -59,6 +59,8 @@ def test_mistakes_are_told_before_the_pairs_are_made(monkeypatch: pytest.MonkeyP
         launch.demand(recipe("model.device=cuda:1", "train.processes=2"))
     with pytest.raises(RecipeError, match="there is no program nonesuch here"):
         launch.demand(recipe("train.launcher=nonesuch --nnodes 2"))
+    with pytest.raises(RecipeError, match=r"train\.launcher cannot be read as a command: No closing quotation"):
+        launch.demand(recipe("train.launcher=torchrun 'x"))
     with pytest.raises(RecipeError, match="parallel: fsdp2 is for method full"):
         recipe("train.parallel=fsdp2", "train.method=lora")
     monkeypatch.setattr(launch, "resolve_device", lambda device: torch.device("cuda"))

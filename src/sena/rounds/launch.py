@@ -58,7 +58,10 @@ def demand(recipe: Recipe) -> None:
             f"train.processes gives every process a GPU of its own: set model.device to auto in place of "
             f"{recipe.model.device}"
         )
-    words = shlex.split(recipe.train.launcher)
+    try:
+        words = shlex.split(recipe.train.launcher)
+    except ValueError as error:
+        raise RecipeError(f"train.launcher cannot be read as a command: {error}") from error
     if words and shutil.which(words[0]) is None:
         raise RecipeError(f"train.launcher: there is no program {words[0]} here: give its whole path, or install it")
     gpus = torch.cuda.device_count()
