@@ -152,7 +152,7 @@ def test_what_an_engine_behind_a_server_cannot_do_is_refused() -> None:
         load_recipe("demo", settings=["engine.kind=server", "model.data_template=llava_v1"])
     with pytest.raises(RecipeError, match="tells no log-probabilities"):
         load_recipe("demo", settings=["engine.kind=server", "filters.names=[unsupported]"])
-    with pytest.raises(RecipeError, match="takes whole weights"):
+    with pytest.raises(RecipeError, match="holds whole weights"):
         load_recipe("demo", settings=["engine.kind=vllm", "model.quantize=4bit", "train.method=lora"])
     load_recipe("demo", settings=["engine.kind=vllm", "model.data_template=llava_v1"])
 

@@ -109,8 +109,11 @@ class Recipe(Config):
                 f"engine.kind: {self.engine.kind} tells no log-probabilities, by which this recipe judges answers: set "
                 "it to local, or leave out samples.count and the filter unsupported"
             )
-        if self.engine.kind == "vllm" and self.model.quantize != "none":
-            raise ValueError("model.quantize: vLLM takes whole weights: set it to none, or engine.kind to local")
+        if self.model.quantize != "none":
+            raise ValueError(
+                f"model.quantize: an engine of the kind {self.engine.kind} holds whole weights: set it to none, or "
+                "engine.kind to local"
+            )
         if self.engine.kind == "server" and self.model.data_template != "same":
             raise ValueError(
                 f"engine.kind: {self.engine.kind} speaks the model's own template: set model.data_template to same in "
