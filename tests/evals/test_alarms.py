@@ -11,7 +11,7 @@ from sena.evals.alarms import Figures, Training, alarms, readings
 
 NONE: Figures = MappingProxyType({})
 QUIET = Training(margin=5.0, drift=1.0, accuracy=0.9)
-BASE = {"description_words": {"value": 20.0}, "grounding": {"value": 2.0}}
+BASE = {"description_words": {"value": 20.0}, "grounding": {"value": 2.0}, "yes_ratio": {"n": 30.0}}
 
 
 def change(value: float, half: float = 0.05) -> dict[str, float]:
@@ -55,11 +55,13 @@ def test_length(words: float, expected: list[str]) -> None:
     ],
 )
 def test_scores_without_labels(name: str, value: float, expected: list[str]) -> None:
-    assert names({}, {name: change(value)}) == expected
+    assert names({"yes_ratio": {"n": 30.0}}, {name: change(value)}) == expected
 
 
 def test_few_yes_or_no_answers_say_nothing() -> None:
-    assert names({}, {"yes_ratio": change(-0.4, half=0.5)}) == []
+    assert names({"yes_ratio": {"n": 30.0}}, {"yes_ratio": change(-0.4, half=0.5)}) == []
+    assert names({"yes_ratio": {"n": 19.0}}, {"yes_ratio": change(-0.4)}) == []
+    assert names({"yes_ratio": {"n": 20.0}}, {"yes_ratio": change(-0.4)}) == ["yes_ratio"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from sena.cli.main import run_program
 from sena.recipes import names
 from sena.recipes.recipe import load_recipe
 from sena.records import Image
+from sena.rounds import watching
 from sena.rounds.job import open_job
 from sena.runs import tables
 from sena.runs.folder import RunFolder
@@ -48,6 +49,22 @@ def test_a_run_stands_by_the_round_in_its_result(tmp_path: Path) -> None:
     assert names.model_or_run(str(tmp_path)) == str(run.round(2).model)
     files.write_json(run.result, {"round": 1})
     assert names.model_or_run(str(tmp_path)) == str(run.round(1).model)
+
+
+def test_training_is_read_off_the_last_quarter_without_the_first_step(tmp_path: Path) -> None:
+    """Steps 0 to 4 with margins 0, .1, .2, .3, .4: of the four that count the last alone, at beta .1 a margin of 4."""
+
+    def line(step: int) -> str:
+        rewards = {"rewards/margins": step / 10, "rewards/chosen": -step / 20, "rewards/accuracies": float(step > 0)}
+        return json.dumps({"round": 1, "stage": "train", "step": step, **rewards})
+
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("\n".join(line(step) for step in (0, 1, 2, 1, 2, 3, 4)))  # 1 and 2 again, after a kill
+    found = watching.training(metrics, 1, 0.1)
+    assert found is not None
+    assert (found.margin, found.drift, found.accuracy) == pytest.approx((4.0, -2.0, 1.0))
+    metrics.write_text(line(0))
+    assert watching.training(metrics, 1, 0.1) is None
 
 
 @pytest.mark.slow

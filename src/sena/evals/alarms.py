@@ -36,6 +36,8 @@ class Training:
 LONGER, SHORTER = 1.5, 0.6
 """Words a description, as a multiple of the base's."""
 YES_MOVED = 0.3
+YES_LEAST = 20
+"""Yes/no answers that both models must have given before their shares say anything."""
 DIVERSITY_LOST = 0.25
 DUPLICATES_GAINED = 0.25
 GROUNDING_LOST = 0.25
@@ -52,7 +54,7 @@ def alarms(watched: Figures, base: Figures, change: Figures, training: Training 
     `change` their paired difference, `skills` the paired differences of benchmark metrics of which more is better."""
     found = [
         _length(watched, base),
-        _moved(change, "yes_ratio", YES_MOVED, "the share of yes among its yes/no answers moved by {0:+.2f}"),
+        _yes(watched, base, change),
         _fell(change, "distinct_questions", DIVERSITY_LOST, "questions that no other picture gets fell by {0:.0%}"),
         _rose(change, "duplicates", DUPLICATES_GAINED, "descriptions that another picture gets too rose by {0:.0%}"),
         _grounding(base, change),
@@ -69,7 +71,7 @@ def readings(
 
     `length` in multiples of the base's words, `grounding` as a share of the base's, `skill` the least upper end.
     """
-    moved = ("yes_ratio", "distinct_questions", "duplicates")
+    moved = ("distinct_questions", "duplicates", *(["yes_ratio"] if _enough_yes(watched, base) else []))
     found = {name: change[name]["value"] for name in moved if name in change}
     times, before = _times(watched, base), base.get("grounding", {}).get("value", 0.0)
     if times is not None:
@@ -96,11 +98,17 @@ def _length(watched: Figures, base: Figures) -> Alarm | None:
     return Alarm("length", f"descriptions have {times:.2f} times the base's words")
 
 
-def _moved(change: Figures, name: str, most: float, text: str) -> Alarm | None:
-    figure = change.get(name)
-    if figure is None or abs(figure["value"]) <= most or figure["low"] <= 0 <= figure["high"]:
+def _enough_yes(watched: Figures, base: Figures) -> bool:
+    return all(each.get("yes_ratio", {}).get("n", 0) >= YES_LEAST for each in (watched, base))
+
+
+def _yes(watched: Figures, base: Figures, change: Figures) -> Alarm | None:
+    figure = change.get("yes_ratio")
+    if figure is None or not _enough_yes(watched, base):
         return None
-    return Alarm(name, text.format(figure["value"]))
+    if abs(figure["value"]) <= YES_MOVED or figure["low"] <= 0 <= figure["high"]:
+        return None
+    return Alarm("yes_ratio", f"the share of yes among its yes/no answers moved by {figure['value']:+.2f}")
 
 
 def _fell(change: Figures, name: str, most: float, text: str) -> Alarm | None:

@@ -111,12 +111,14 @@ def skills(changes: Iterable[Mapping[str, Figure]]) -> dict[str, Figure]:
 
 
 def training(metrics: Path, number: int, beta: float) -> Training | None:
-    """The last quarter of the round's optimizer steps, from metrics.jsonl; None for a round that trained nothing."""
+    """The last quarter of the round's optimizer steps, from metrics.jsonl. The first step is left out: it is measured
+    before any update, where every reward is 0. None for a round of fewer steps."""
     steps: dict[int, dict[str, float]] = {}
     for line in metrics.read_text().splitlines():
         entry = json.loads(line)
         if entry["round"] == number and entry["stage"] == "train" and "rewards/margins" in entry:
             steps[entry["step"]] = entry  # a step that was repeated after a kill counts once
+    steps.pop(0, None)
     last = [steps[step] for step in sorted(steps)][-max(1, len(steps) // 4) :]
     if not last:
         return None
