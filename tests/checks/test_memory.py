@@ -105,6 +105,17 @@ def test_8_bit_states_are_counted_as_they_are(tmp_path: Path) -> None:
     assert 0 <= kept - found.checkpoint <= 2 * 4 * len(weights)
 
 
+def test_shards_share_what_learns(llava_7b: str) -> None:
+    """6,759,919,616 weights learn, 844,989,952 on each of 8 GPUs. Replicas share nothing."""
+    shards, replicas = (
+        memory(llava_7b, AlignSettings(train=TrainConfig(processes=8, parallel=kind)), "bfloat16", "cpu")
+        for kind in ("fsdp2", "ddp")
+    )
+    assert (shards.master, shards.gradients, shards.optimizer) == tuple(n * 844_989_952 for n in (4, 2, 8))
+    assert shards.weights == replicas.weights
+    assert replicas == memory(llava_7b, FULL, "bfloat16", "cpu")
+
+
 def test_a_frozen_projector_learns_nothing(llava_7b: str) -> None:
     settings = AlignSettings(train=TrainConfig(projector_learning_rate=0))
     assert memory(llava_7b, settings, dtype="bfloat16", device="cpu").learning == 6_738_939_904

@@ -75,11 +75,13 @@ def memory(
 ) -> MemorySum:
     """What one device needs to train the model `name` (folder, hub name, run or `mini`).
 
+    With `train.parallel: fsdp2` the processes of this machine share what learns, but each loads all weights first.
     `answer_tokens` is the longest answer. Raises ModelError when there is no such model or it reads no pictures.
     """
     from sena.align import eight_bit, modes
     from sena.models import quantize as quantizing
     from sena.models.load import resolve_device, resolve_dtype
+    from sena.rounds import launch
 
     place = resolve_device(device)
     precision = resolve_dtype(dtype, place)
@@ -89,21 +91,22 @@ def memory(
     adapters = 0 if is_full else adapter_parameters(model, settings)
     projector = 0 if settings.train.projector_learning_rate == 0 else parts.projector
     learning = parts.language + projector if is_full else adapters
+    held = learning // (launch.count(settings.train) if settings.train.parallel == "fsdp2" else 1)
     in_8_bits = settings.train.optimizer == "adamw_8bit"
     learns_in = precision.itemsize if is_full else FLOAT32  # adapters are float32 beside weights of any precision
     is_checkpointed = settings.train.gradient_checkpointing
     if is_checkpointed == "auto":
         rests = parts.total - (learning if is_full else 0)
-        is_checkpointed = modes.is_tight(learning, rests, place, settings.train.optimizer)
+        is_checkpointed = modes.is_tight(held, rests, place, settings.train.optimizer)
     return MemorySum(
         parts=parts,
         learning=learning,
         dtype=str(precision).removeprefix("torch."),
         weights=parts.total * precision.itemsize - quantizing.saved(model, quantize, precision) + adapters * FLOAT32,
         stored=parts.total * precision.itemsize,
-        master=learning * FLOAT32 if learns_in < FLOAT32 and not in_8_bits else 0,
-        gradients=learning * learns_in,
-        optimizer=2 * round(learning * (eight_bit.BYTES_A_STATE if in_8_bits else FLOAT32)),
+        master=held * FLOAT32 if learns_in < FLOAT32 and not in_8_bits else 0,
+        gradients=held * learns_in,
+        optimizer=2 * round(held * (eight_bit.BYTES_A_STATE if in_8_bits else FLOAT32)),
         activations=activations(
             model.config, batch(model.config, settings.train, answer_tokens), precision.itemsize, is_checkpointed
         ),
