@@ -110,7 +110,7 @@ def _fit(task: Task, share: _Step) -> halving.Fitted[torch.Tensor]:
 
 
 def _in_step(task: Task, step: Step, share: _Step) -> halving.Fitted[torch.Tensor]:
-    """As `_fit` where layers come together for each batch: a rank with fewer batches runs its smallest for nothing.
+    """As `_fit` where layers come together for each batch: a rank with fewer batches runs a pair for nothing.
 
     No batches are halved, since the other ranks are in the middle of theirs; whoever raises here ends its process.
     """
