@@ -128,10 +128,11 @@ def test_it_ends_with_its_memory_and_starts_again(engine: VllmEngine) -> None:
     engine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        pytest.param("refuse", r"ValueError: No available memory .* Try increasing\)", marks=pytest.mark.slow),
+        ("refuse", r"ValueError: No available memory .* Try increasing\)"),
         ("die", "process ended"),
     ],
 )
