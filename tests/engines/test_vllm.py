@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from sena.engines import eyes, vllm
+from sena.engines import eyes, vllm, vllm_process
 from sena.engines.base import VllmConfig, window
 from sena.engines.local import LocalEngine
 from sena.engines.vllm import VllmEngine
@@ -23,6 +27,7 @@ from sena.records import Corruption, Request
 from tests.engines.test_started import alive
 
 STAND_IN = Path(__file__).parent / "stand_in"
+REAL_DEMAND = vllm.demand
 NOISE = Corruption("diffusion", 600, seed=7)
 
 
@@ -31,7 +36,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the engine's process imports as vllm. This process goes on without one."""
     monkeypatch.setenv("PYTHONPATH", str(STAND_IN))
     monkeypatch.setenv("SENA_STAND_IN", str(tmp_path / "notes"))
-    monkeypatch.setattr(vllm, "demand", lambda: None)
+    monkeypatch.setattr(vllm, "demand", lambda config: None)
 
 
 @pytest.fixture
@@ -143,10 +148,27 @@ def test_what_fails_is_one_sentence(engine: VllmEngine, monkeypatch: pytest.Monk
     assert engine._child is None
 
 
+def test_its_process_is_told_by_file_and_needs_nothing_of_sena(tmp_path: Path) -> None:
+    """vLLM lives in an environment of its own. `-S` leaves out this one's packages, so that sena would be missed."""
+    ours, theirs = socket.socketpair()
+    words = [sys.executable, "-P", "-S", vllm_process.__file__, str(theirs.fileno())]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    (tmp_path / "vllm.py").write_text("def LLM(**options):\n    raise RuntimeError(options['model'])\n")
+    with subprocess.Popen(words, pass_fds=[theirs.fileno()], env=environment, stderr=subprocess.DEVNULL):
+        theirs.close()
+        pipe = Connection(ours.detach())
+        pipe.send_bytes(b'{"model": "some/model"}')
+        assert json.loads(pipe.recv_bytes()) == {"failed": "RuntimeError: some/model"}
+        pipe.close()
+    with pytest.raises(SenaError, match=r"engine\.vllm\.python: there is no program '/no/python'"):
+        REAL_DEMAND(VllmConfig(python="/no/python"))
+    REAL_DEMAND(VllmConfig(python=sys.executable))
+
+
 def test_it_says_what_to_install_and_what_it_cannot(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert "vllm" not in os.environ.get("PYTHONPATH", "")
-    with pytest.raises(SenaError, match="vLLM is not installed: pip install vllm"):
+    with pytest.raises(SenaError, match=r"vLLM is not installed beside sena: .*engine\.vllm\.python"):
         engine.generate(asked()[:1], open_image)
     with pytest.raises(NotImplementedError):
         engine.score(asked()[:1], open_image)

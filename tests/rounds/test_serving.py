@@ -174,7 +174,7 @@ def test_the_pairs_of_vllm_are_those_of_the_model(tmp_path: Path, monkeypatch: p
     """Its stand-in's, that is, tokens included; its process is gone before the training half."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "engines" / "stand_in"))
     monkeypatch.setenv("SENA_STAND_IN", str(tmp_path / "notes"))
-    monkeypatch.setattr("sena.engines.vllm.demand", lambda: None)
+    monkeypatch.setattr("sena.engines.vllm.demand", lambda config: None)
     assert run_program(words(tmp_path / "vllm", "", "engine.kind=vllm")) == 0
     assert run_program(words(tmp_path / "local")) == 0
     there, here = (RunFolder(tmp_path / name).round(1) for name in ("vllm", "local"))

@@ -68,6 +68,9 @@ class ServerConfig(Config):
 class VllmConfig(Config):
     """How vLLM is started in a process of its own. See docs/scaling.md."""
 
+    python: str = ""
+    """The Python of an environment that has vLLM, e.g. `/opt/vllm/bin/python`: it wants other versions of torch and
+    transformers than sena. Empty is sena's own."""
     gpu_memory: float = Field(default=0.85, gt=0, lt=1)
     """The share of each GPU's memory that it takes; a little is left for what shows it the pictures."""
     gpus: int = Field(default=1, ge=1)

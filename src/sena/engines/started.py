@@ -53,7 +53,7 @@ def started(config: ServerConfig, model: str, log: Path) -> Iterator[None]:
 def demand(engine: EngineConfig) -> None:
     """What can be told before an engine is needed. Raises SenaError for a missing package, key or program."""
     if engine.kind == "vllm":
-        vllm.demand()
+        vllm.demand(engine.vllm)
     if engine.kind == "server":
         server.demand(engine.server)
         if engine.server.command:

@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from sena.engines import eyes, plain
+from sena.engines import eyes, plain, vllm_process
 from sena.engines.base import OpenImage, VllmConfig
 from sena.engines.looks import Looks
 from sena.engines.seen import Seen
@@ -116,13 +117,13 @@ class VllmEngine:
     def _start(self) -> None:
         if self._child is not None:
             return
-        demand()
+        demand(self.config)
         if self.vlm.family in eyes.FAMILIES:
             self._eyes = eyes.eyes(self.vlm.name, self.dtype, self.device)
         ours, theirs = socket.socketpair()
         with open(self.log, "ab") as log, theirs:
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "sena.engines.vllm_process", str(theirs.fileno())],
+                [self.config.python or sys.executable, "-P", vllm_process.__file__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -194,10 +195,16 @@ class VllmEngine:
         self._forget = True
 
 
-def demand() -> None:
-    """Raises SenaError when vLLM is not installed."""
-    if importlib.util.find_spec("vllm") is None:
-        raise SenaError("vLLM is not installed: pip install vllm (it needs a GPU), or set engine.kind to local")
+def demand(config: VllmConfig) -> None:
+    """Raises SenaError when there is no such Python, or vLLM is not installed in sena's own."""
+    if config.python:
+        if shutil.which(config.python) is None:
+            raise SenaError(f"engine.vllm.python: there is no program {config.python!r} here: name that of vLLM's venv")
+    elif importlib.util.find_spec("vllm") is None:
+        raise SenaError(
+            "vLLM is not installed beside sena: install it into an environment of its own (it needs a GPU) and name "
+            "that one's Python in engine.vllm.python, or set engine.kind to local"
+        )
 
 
 def options(model: str, config: VllmConfig, dtype: str, tokens: bool) -> dict[str, Any]:

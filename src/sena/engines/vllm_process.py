@@ -1,4 +1,6 @@
-"""The process that holds vLLM (`python -m sena.engines.vllm_process FD`): messages in and out of a socket.
+"""The process that holds vLLM (`python -P vllm_process.py FD`): messages in and out of a socket.
+
+It runs in vLLM's environment, which need not have sena, so nothing of sena is imported here.
 
 An order is JSON, `looks` (how each new one comes) and `prompts` (ids, look, sampling), then one message of bytes a new
 look. The reply is JSON: `made`, the new ids and how they ended; `failed` says why there are none. The process ends
