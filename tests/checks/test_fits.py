@@ -30,7 +30,7 @@ def told(
 ) -> str:
     """All that is said on a machine with `room` GiB, its lines made one and blanks single."""
     monkeypatch.setattr(CHECK, "_memory_there", lambda: (room * GIB, "the GPU"))
-    monkeypatch.setattr(CHECK, "_spoil", lambda recipe: None)  # asks for a processor, which is not there
+    monkeypatch.setattr(CHECK, "_look_at_model", lambda recipe: "")  # asks for a processor, which is not there
     sets = ("model.dtype=bfloat16", "run.images_per_round=1", "run.rounds=1", *sets)
     CHECK.check(load_recipe("sena", model=str(place), images=str(place), settings=sets))
     return " ".join(capsys.readouterr().out.split())

@@ -149,7 +149,9 @@ def test_the_table_fits_80_columns(out: Path) -> None:
 
 
 def test_words_name_what_a_run_would_take(out: Path) -> None:
-    found = json.loads((out / "sweep.json").read_text())
+    few = json.loads((out / "sweep.json").read_text())
+    assert f"Only {few['answered']} images gave texts, too few to choose by: give more (--limit)" in table.words(few)
+    found = {**few, "answered": table.FEW}
     told = table.words({**found, "kind": "mask", "strength": 0.9, "defaults": {"mask": 0.25, "none": None}})
     assert "  mask 0.25" in told
     assert "For a run: --set corruption.kind=mask --set corruption.strength=0.25 (the recipe has 0.9)" in told

@@ -63,13 +63,16 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
         _tell_memory(recipe, need, reporter, found)
         _tell_disk(recipe, need, reporter, found)
     found.attempt(names.benchmarks, recipe.eval)
-    if try_images and not found.faults:
-        found.attempt(trial.run, recipe, sources, try_images, reporter)
+    tried = found.attempt(trial.run, recipe, sources, try_images, reporter) if try_images and not found.faults else None
     for note in found.notes:
         reporter.say(f"note: {printable(note)}")
     for fault in found.faults:
         reporter.say(f"fault: {printable(fault)}", "red")
-    reporter.say("No fault found. Next: sena evolve with the same arguments" if not found.faults else "Mend the above.")
+    if tried is not None and not tried.pairs:
+        reporter.say("No fault found, but no pair was kept of these images: read above why, and try more of them")
+    else:
+        next_step = "No fault found. Next: sena evolve with the same arguments"
+        reporter.say("Mend the above." if found.faults else next_step)
     return 2 if found.faults else 0
 
 

@@ -32,7 +32,7 @@ def load(name: str, dtype: str = "auto", device: str = "auto", quantize: Quantiz
     Raises ModelError with the mend when there is none, when it reads no pictures, when it has no safetensors, or when
     it is of no known family and a trial fails.
     """
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
 
     if adapters.is_adapter(name):
         if quantize != "none":
@@ -53,7 +53,7 @@ def load(name: str, dtype: str = "auto", device: str = "auto", quantize: Quantiz
         trust_remote_code=False,
         **options,
     )
-    processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
+    processor = _processor(name)
     template = templates.choose(families.kind(config), processor)
     templates.settle(processor, template)
     quantizing.settle(model)
@@ -74,15 +74,23 @@ def load_without_weights(name: str) -> VLM:
 
     Raises ModelError as `load_config` does, and for a processor that cannot be loaded.
     """
-    from transformers import AutoProcessor
-
     if adapters.is_adapter(name):
         return replace(adapters.from_base(name, load_without_weights), name=name)
     config = load_config(name)
-    processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
+    processor = _processor(name)
     template = templates.choose(families.kind(config), processor)
     templates.settle(processor, template)
     return VLM(SimpleNamespace(config=config), processor, template, name)
+
+
+def _processor(name: str) -> Any:
+    from transformers import AutoProcessor
+
+    processor = _guard(name, AutoProcessor.from_pretrained, name, trust_remote_code=False)
+    told = getattr(processor.tokenizer, "deprecation_warnings", None)
+    if told is not None:  # its warning of long texts foretells errors that do not come; what is too long we tell
+        told["sequence-length-is-longer-than-the-specified-maximum"] = True
+    return processor
 
 
 def load_config(name: str) -> Any:
@@ -98,6 +106,10 @@ def load_config(name: str) -> Any:
     looks_local = folder.exists() or name.startswith((".", "/", "~"))
     if looks_local and not (folder / "config.json").is_file():
         raise ModelError(f"{name} holds no model (no config.json there): give a model's folder or its hub name")
+    if not folder.exists() and folder.parent != Path() and folder.parent.is_dir():
+        raise ModelError(
+            f"There is no {folder.name} in the folder {folder.parent}: give a model's folder, a run's, or a hub name"
+        )
     if original.is_original(_guard(name, PreTrainedConfig.get_config_dict, name)[0]):
         raise ModelError(
             f"{name} is in LLaVA's original layout: type `sena convert {name}` and use the folder it names"

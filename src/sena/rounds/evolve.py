@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from sena import files
+from sena.errors import SenaError
 from sena.progress import Reporter
 from sena.recipes.recipe import Recipe
 from sena.rounds import data_half, evidence, training_half
 from sena.rounds.card import write_card
-from sena.rounds.job import open_job
+from sena.rounds.job import Job, open_job
 from sena.rounds.retell import tell
 from sena.runs.folder import locked
 
@@ -25,21 +27,31 @@ def evolve(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) ->
         if job.is_finished():
             job.say(f"This run is finished, nothing is left to do. See {job.run.report}, or type: sena show {out}")
             return out
-        evidence.judge(job, 0)
-        for number in range(1, recipe.run.rounds + 1):
-            job.say_round(number)
-            images = data_half.draw_images(job, number)
-            pairs = data_half.make_all_pairs(job, number, images)
-            reference = training_half.score_reference(job, number, pairs)
-            training_half.train_policy(job, number, pairs, reference)
-            evidence.judge(job, number)
-            write_card(job.run, job.recipe, number)
-            files.write_json(job.run.result, {"round": job.start_of(number + 1)})
-            tell(job.run, job.recipe)
-            if job.stops_after(number):
-                break
+        try:
+            _rounds(job, recipe)
+        except SenaError:
+            with contextlib.suppress(SenaError):  # how far it came; the first error is the one to tell
+                tell(job.run, recipe)
+            raise
         job.say_end()
     return out
+
+
+def _rounds(job: Job, recipe: Recipe) -> None:
+    """From images to evidence, round after round."""
+    evidence.judge(job, 0)
+    for number in range(1, recipe.run.rounds + 1):
+        job.say_round(number)
+        images = data_half.draw_images(job, number)
+        pairs = data_half.make_all_pairs(job, number, images)
+        reference = training_half.score_reference(job, number, pairs)
+        training_half.train_policy(job, number, pairs, reference)
+        evidence.judge(job, number)
+        write_card(job.run, job.recipe, number)
+        files.write_json(job.run.result, {"round": job.start_of(number + 1)})
+        tell(job.run, job.recipe)
+        if job.stops_after(number):
+            break
 
 
 def pairs(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) -> Path:

@@ -57,7 +57,7 @@ def sweep(
         _tell_drops(folder, parts, clean, reporter)
         there = [cell for cell in asking.cells() if cell in tried or folder.holds(cell.name, parts)]
         found = [_spoiling(folder, cell, parts, clean, reporter) for cell in there]
-        result = _result(found, recipe)
+        result = _result(found, recipe, len({each.image_id for each in clean}))
         files.write_json(folder.result, result)
         write_picture(folder.path, found)
     return result
@@ -131,10 +131,11 @@ def _tell_drops(folder: SweepFolder, parts: int, clean: Sequence[Clean], reporte
         raise SenaError("No image gave a question that the model could settle: try more images, or look at `check`")
 
 
-def _result(found: Sequence[Spoiling], recipe: Recipe) -> dict[str, Any]:
+def _result(found: Sequence[Spoiling], recipe: Recipe, answered: int) -> dict[str, Any]:
     return {
         "model": recipe.model.name,
         "images": recipe.run.images_per_round,
+        "answered": answered,
         "kind": recipe.corruption.kind,
         "strength": recipe.corruption.strength,
         "rule": RULE,

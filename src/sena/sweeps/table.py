@@ -12,6 +12,8 @@ from sena.images.kinds import KINDS
 
 Result = Mapping[str, Any]
 """What `sweep.json` holds."""
+FEW = 20
+"""Images below which a sweep names nothing for a run: its intervals are then as wide as the scale."""
 
 
 def table(result: Result) -> Table:
@@ -44,7 +46,9 @@ def words(result: Result) -> list[str]:
     told = ", ".join(f"{kind} {strength:g}" if KINDS[kind].unit else kind for kind, strength in named.items())
     lines = [f"Named (*): {result['rule']}.", f"  {told or 'none of those that were tried'}"]
     own = result["kind"]
-    if own in named:
+    if result["answered"] < FEW:
+        lines.append(f"Only {result['answered']} images gave texts, too few to choose by: give more (--limit)")
+    elif own in named:
         strength = f" --set corruption.strength={named[own]:g}" if KINDS[own].unit else ""
         lines.append(f"For a run: --set corruption.kind={own}{strength} (the recipe has {result['strength']:g})")
     elif own in result["defaults"]:
@@ -54,7 +58,8 @@ def words(result: Result) -> list[str]:
 
 
 def _title(result: Result) -> str:
-    return f"{result['model']} on {result['images']} images: spoiled against whole pictures (95 % intervals)"
+    images = f"{result['answered']} of {result['images']} images"
+    return f"{result['model']} on {images}: spoiled against whole pictures (95 % intervals)"
 
 
 def _row(cell: Mapping[str, Any], label: str) -> list[Text]:
