@@ -106,7 +106,7 @@ def _listen(job: Job, lines: Iterable[str]) -> list[dict[str, Any]]:
                 case {"event": "say", "text": text, "style": style}:
                     job.say(text, style)
                 case {"event": "log", "values": values}:
-                    job.metrics.log(event["round"], event["stage"], values, event["step"])
+                    job.metrics.show(event["round"], event["stage"], values, event["step"])
                 case {"event": "begin", "name": name, "total": total, "done": done}:
                     task = stage.enter_context(job.reporter.stage(name, total, done))
                 case {"event": "show", "done": done, "total": total, "note": note} if task is not None:

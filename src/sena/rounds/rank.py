@@ -37,7 +37,7 @@ LONGEST = 3000
 
 
 class Teller(Reporter):
-    """A reporter, and with `Figures` metrics, that only tell; those of other ranks than the first are silent."""
+    """A reporter that only tells; those of other ranks than the first are silent."""
 
     def __init__(self, speaks: bool) -> None:
         super().__init__()
@@ -61,13 +61,17 @@ class Teller(Reporter):
 
 
 class Figures(Metrics):
-    """What would go to metrics.jsonl goes to the teller."""
+    """The first rank writes metrics.jsonl itself, so that no line of a step is missing when a checkpoint holds it."""
 
     def __init__(self, path: Path, teller: Teller) -> None:
         super().__init__(path)
         self.teller = teller
 
     def log(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
+        if self.teller.speaks:
+            super().log(round, stage, values, step)
+
+    def show(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
         self.teller.tell("log", round=round, stage=stage, values=dict(values), step=step)
 
 

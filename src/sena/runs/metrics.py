@@ -24,6 +24,10 @@ class Metrics:
         line = {"round": round, "stage": stage, "step": step, "time": round_seconds(time.time()), **values}
         with open(self.path, "a") as handle:
             handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self.show(round, stage, values, step)
+
+    def show(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
+        """To TensorBoard and trackers alone, for a line that another process has written."""
         if self._events is not None:
             self._tell_tensorboard(f"round-{round}/{stage}", values, step)
         if self._trackers is not None:
