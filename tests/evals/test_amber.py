@@ -71,3 +71,22 @@ def test_a_question_without_truth_is_named(tmp_path: Path) -> None:
     make.write_json(tmp_path / "amber/annotations.json", [{"id": 1, "type": "generative", "truth": []}])
     with pytest.raises(SenaError, match=r"annotations\.json has no entry 2"):
         amber.load(tmp_path)
+
+
+def test_a_spacy_pipeline_finds_nouns_and_near_words() -> None:
+    """A pipeline made by hand: tags by rule, vectors (1, 0), (0.6, 0.8) and (0, 1), whose cosines are 0.6 and 0."""
+    import numpy as np
+    import spacy
+
+    pipeline = spacy.blank("en")
+    ruler = pipeline.add_pipe("attribute_ruler")
+    for word in ("dog", "puppy", "car"):
+        ruler.add([[{"LOWER": word}]], {"POS": "NOUN", "LEMMA": word})  # type: ignore[attr-defined]
+    ruler.add([[{"LOWER": "runs"}]], {"POS": "VERB", "LEMMA": "run"})  # type: ignore[attr-defined]
+    for word, vector in {"dog": (1.0, 0.0), "puppy": (0.6, 0.8), "car": (0.0, 1.0)}.items():
+        pipeline.vocab.set_vector(word, np.array(vector, dtype=np.float32))
+    matcher = nouns.spacy_matcher(pipeline, {"dog", "car", "run"})
+    assert matcher.nouns("the dog runs, a puppy and a car") == ["dog", "car"]
+    assert matcher.nearness("dog", "puppy") == pytest.approx(0.6, abs=1e-6)
+    assert matcher.nearness("dog", "car") == pytest.approx(0.0, abs=1e-6)
+    assert matcher.name.startswith("approximate")

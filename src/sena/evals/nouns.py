@@ -72,7 +72,7 @@ def _in(word: Any, vocabulary: Collection[str]) -> str | None:
 def _pipeline() -> Any:
     """The official spaCy pipeline, else the first English one that has word vectors, else None."""
     try:
-        import spacy  # pyright: ignore[reportMissingImports]
+        import spacy
     except ImportError:
         return None
     english = [name for name in spacy.util.get_installed_models() if name.startswith("en_")]
@@ -84,8 +84,8 @@ def _pipeline() -> Any:
 def _official_nouns(vocabulary: Collection[str]) -> Callable[[str], list[str]] | None:
     """NLTK's tagger and WordNet's lemmas, where NLTK and its data are installed."""
     try:
-        import nltk  # pyright: ignore[reportMissingImports]
-        from nltk.stem import WordNetLemmatizer  # pyright: ignore[reportMissingImports]
+        import nltk
+        from nltk.stem import WordNetLemmatizer
 
         lemma = WordNetLemmatizer().lemmatize
         nltk.pos_tag(nltk.word_tokenize(lemma("tests")))  # raises LookupError where its data is not there
