@@ -153,6 +153,7 @@ def test_ctrl_c_stops_the_answer_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], picture: Path
 ) -> None:
     say, answers = Conversation.say, []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children ignore it
 
     def interrupted(self: Conversation, text: str) -> Iterator[str]:
         for piece in say(self, text):
@@ -162,7 +163,10 @@ def test_ctrl_c_stops_the_answer_alone(
                 signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Conversation, "say", interrupted)
-    out = talk(monkeypatch, capsys, f"{DESCRIBE}\n{DESCRIBE}\n/quit\n", picture)
+    try:
+        out = talk(monkeypatch, capsys, f"{DESCRIBE}\n{DESCRIBE}\n/quit\n", picture)
+    finally:
+        signal.signal(signal.SIGINT, before)
     _, rest = out.split(" [stopped]\n")
     assert rest.strip().endswith(".")  # the second answer came whole
 
