@@ -32,9 +32,7 @@ def test_a_file_names_pictures_as_their_source_does(tmp_path: Path) -> None:
     )
     matched = match([FolderSource("photos", tmp_path / "photos")], given)
     assert list(matched.sources[0].list()) == ["2.png", "a/1.png"]
-    assert matched.summary() == (
-        "6 given questions about 2 pictures; 1 rows of the file are about none, as 9.png"
-    )
+    assert matched.summary() == ("6 given questions about 2 pictures; 1 rows of the file are about none, as 9.png")
     drawn = draw(matched.sources, 2, seed=0, round=1)
     found = by_picture(questions_about(drawn.images, matched.sources, given))
     ids = {image.path: image.id for image in drawn.images}
