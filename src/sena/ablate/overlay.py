@@ -26,7 +26,11 @@ def in_miniature(name: str, base: str, seed: int, settings: tuple[str, ...] = ()
     """The recipe `name` (shipped, a file, or `quirk:a.b`) for one run; `settings` hold for all recipes of a table."""
     changes = _quirk(name) if name.startswith("quirk:") else _changes(name)
     typed = [load.parse_set(setting) for setting in settings]
-    own = [Override("model.name", base, "--bases"), Override("run.seed", seed, "--seeds")]
+    own = [
+        Override("model.name", base, "--bases"),
+        Override("run.seed", seed, "--seeds"),
+        Override("eval.blind", False, "ablate"),
+    ]
     data, origins = load.read("demo", [*changes, *own, *typed])
     return load.validate(Recipe, data, origins)
 

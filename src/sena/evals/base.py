@@ -57,6 +57,8 @@ class EvalConfig(Config):
     """Which pool a benchmark takes its pictures from: `evaluation`, or `tuning` for looking for settings."""
     count: int = 500
     """Pictures a benchmark looks at."""
+    blind: bool = True
+    """Also ask without the pictures, where a benchmark can: what is right there too says nothing about seeing."""
     data: str = ""
     """Folder with the files of benchmarks that need any; `sena bench ls` says which, and where they come from."""
     watch: int = Field(default=64, ge=0)

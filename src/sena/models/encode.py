@@ -152,10 +152,11 @@ def _encode(vlm: VLM, text: str, foreign: list[tuple[int, int]], special: bool =
     begin = vlm.tokenizer.bos_token or ""
     adds_begin = special and not (begin and text.startswith(begin))
     coded = vlm.tokenizer(text, add_special_tokens=adds_begin, return_offsets_mapping=True)
+    unknown, steering = vlm.tokenizer.unk_token_id, vlm.special_ids  # asked once: a tokenizer's properties are slow
     for index, (start, stop) in zip(coded["input_ids"], coded["offset_mapping"], strict=True):
-        if index == vlm.tokenizer.unk_token_id and text[start:stop] != vlm.tokenizer.unk_token:
+        if index == unknown and text[start:stop] != vlm.tokenizer.unk_token:
             continue  # an unknown word, no token that somebody typed
-        if index in vlm.special_ids and any(low <= start < stop <= high for low, high in foreign):
+        if index in steering and any(low <= start < stop <= high for low, high in foreign):
             return _encode_cut(vlm, text, foreign, (start, stop), special)
     return list(coded["input_ids"])
 

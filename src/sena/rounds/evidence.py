@@ -46,7 +46,7 @@ def _measure(job: Job, number: int, benchmark: Benchmark) -> dict[str, Any]:
     with job.timed(number, f"eval {benchmark.name}", len(items)) as task:
         records = answered(benchmark, lambda: engine, items, path, task.advance)
     figures: dict[str, Any] = {"metrics": benchmark.summarise(records)}
-    twin = benchmark.blind_twin()
+    twin = benchmark.blind_twin() if config.blind else None
     if twin is not None:
         figures["blind"] = twin.summarise(run_benchmark(twin, engine, items))
     if number:
