@@ -1,6 +1,6 @@
 """Pairs a second and peak memory in preference training: the image tree, the plain batch, and TRL's DPOTrainer.
 
-    python benchmarks/train.py [--small] [--json F] [--demo RUN] [--size 7b] [--method lora]
+    python benchmarks/train.py [--small [--every-side]] [--json F] [--demo RUN] [--size 7b] [--method lora]
 
 Reference log-probabilities, decoding and encoding of pictures, forward, backward and optimizer are inside the clock;
 loading the model is not, and the first optimizer step is a warm-up. The sides' first losses, log-probabilities and
@@ -73,15 +73,20 @@ def cases(small: bool, demo: Path | None) -> dict[str, list[int]]:
     return found | ({"demo": kept_by(demo, 6 if small else 12)} if demo else {})
 
 
-def sides(small: bool, has_trl: bool) -> dict[str, dict[str, Any]]:
-    """What is run, by name. Each side has its batch sizes (in pairs) and activation checkpointing on and off."""
+def sides(small: bool, has_trl: bool, whole: bool = True) -> dict[str, dict[str, Any]]:
+    """What is run, by name. Each side has its batch sizes (in pairs) and activation checkpointing on and off.
+
+    Not `whole`: the tree, and TRL without checkpointing alone, which is its fastest setting wherever memory suffices.
+    """
     off, on = {"checkpointing": False}, {"checkpointing": True}
     found = {"tree": {"side": "tree", "batch": 4, **off}}
     for batch in (2,) if small else (1, 2, 4):
-        found[f"plain, batch {batch}"] = {"side": "plain", "batch": batch, **off}
+        if whole or not has_trl:
+            found[f"plain, batch {batch}"] = {"side": "plain", "batch": batch, **off}
         if has_trl:
             trl = {"side": "trl", "batch": batch, "compact": True}
             found[f"TRL, batch {batch}"] = {**trl, **off}
+        if has_trl and whole:
             found[f"TRL, batch {batch}, checkpointing"] = {**trl, **on}
     if has_trl and not small:
         found["TRL, batch 2, all tokens in the head"] = {"side": "trl", "batch": 2, "compact": False, **off}
@@ -171,6 +176,9 @@ def show(case: str, counts: list[int], results: dict[str, dict[str, Any]], ratio
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--small", action="store_true", help="fewer pairs and settings: a few minutes on a laptop")
+    parser.add_argument(
+        "--every-side", action="store_true", help="with --small: all sides in every case, not at 2 pairs an image alone"
+    )
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--demo", type=Path, help="a run folder: adds a case with the pairs an image that it kept")
     parser.add_argument("--size", choices=["60m", "7b"], default="60m", help="7b wants a GPU of 80 GB")
@@ -188,9 +196,10 @@ def main() -> None:
         prepare(folder, options.size, chosen)
         shared = {"folder": place, "method": options.method, "threads": options.threads}
         for case, counts in chosen.items():
+            whole = options.every_side or not options.small or case == "2"
             results = {
                 name: measure({**shared, **side, "case": case}, folder)
-                for name, side in sides(options.small, has_trl).items()
+                for name, side in sides(options.small, has_trl, whole).items()
             }
             demand_equal(results, not torch.cuda.is_available(), options.method == "full")
             ratios = compare(results)
