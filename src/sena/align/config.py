@@ -93,8 +93,9 @@ class TrainConfig(Config):
     """Of several processes, `ddp` gives each the whole model and optimizer; `fsdp2` cuts what learns, its gradient and
     the optimizer's states among them."""
     launcher: str = ""
-    """What starts the processes in place of sena, for several machines: `torchrun ...`, `accelerate launch ...` or
-    `srun ... torchrun ...`, without a program, which sena adds."""
+    """What starts the processes in place of sena, for several machines: a command (`srun ... torchrun ...`,
+    `accelerate launch --config_file multi_gpu`) without a program, which sena adds. `single_gpu`, `multi_gpu` and
+    `fsdp2` are shipped; what such a file says has to agree with the recipe."""
 
     @model_validator(mode="after")
     def _shards_are_plain(self) -> TrainConfig:

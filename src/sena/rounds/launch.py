@@ -22,9 +22,10 @@ from sena import files
 from sena.align.config import TrainConfig
 from sena.align.ranks import is_launched
 from sena.errors import RecipeError, SenaError
-from sena.models.load import resolve_device
+from sena.models.load import resolve_device, resolve_dtype
 from sena.progress import Task
 from sena.recipes.recipe import Recipe
+from sena.rounds import accelerate_files
 from sena.rounds.job import Job
 
 PROGRAM = "sena.rounds.rank"
@@ -58,14 +59,14 @@ def demand(recipe: Recipe) -> None:
             f"train.processes gives every process a GPU of its own: set model.device to auto in place of "
             f"{recipe.model.device}"
         )
-    try:
-        words = shlex.split(recipe.train.launcher)
-    except ValueError as error:
-        raise RecipeError(f"train.launcher cannot be read as a command: {error}") from error
-    if words and shutil.which(words[0]) is None:
-        raise RecipeError(f"train.launcher: there is no program {words[0]} here: give its whole path, or install it")
+    words, device = _words(recipe.train), resolve_device(recipe.model.device)
+    if accelerate_files.is_accelerate(words):
+        accelerate_files.demand(words, recipe.train, str(resolve_dtype(recipe.model.dtype, device)).rpartition(".")[2])
+    program = _launcher(recipe.train)[0]
+    if shutil.which(program) is None:
+        raise RecipeError(f"train.launcher: there is no program {program} here: give its whole path, or install it")
     gpus = torch.cuda.device_count()
-    if not words and resolve_device(recipe.model.device).type == "cuda" and count(recipe.train) > gpus:
+    if not words and device.type == "cuda" and count(recipe.train) > gpus:
         raise RecipeError(f"train.processes is {recipe.train.processes}, and torch sees {gpus} GPUs: set it to auto")
 
 
@@ -90,10 +91,20 @@ def run(job: Job, number: int, part: Literal["reference", "train"]) -> None:
 
 
 def _launcher(settings: TrainConfig) -> list[str]:
-    if settings.launcher:
-        return shlex.split(settings.launcher)
+    """What a program is started by."""
+    words = _words(settings)
+    if accelerate_files.is_accelerate(words):
+        return accelerate_files.command(words, settings, count(settings))
     processes = str(count(settings))
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes]
+    return words or [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes]
+
+
+def _words(settings: TrainConfig) -> list[str]:
+    """The recipe's own launcher, or nothing. Raises RecipeError when it is no command."""
+    try:
+        return shlex.split(settings.launcher)
+    except ValueError as error:
+        raise RecipeError(f"train.launcher cannot be read as a command: {error}") from error
 
 
 def _listen(job: Job, lines: Iterable[str]) -> list[dict[str, Any]]:

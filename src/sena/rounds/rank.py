@@ -26,7 +26,7 @@ from sena.progress import Reporter, Task
 from sena.recipes import load as recipes
 from sena.recipes.recipe import Recipe
 from sena.records import Pair
-from sena.rounds import launch, training_half
+from sena.rounds import accelerate_files, launch, training_half
 from sena.rounds.job import Job, settle
 from sena.runs import tables
 from sena.runs.folder import locked, open_run
@@ -83,6 +83,7 @@ def main(path: Path, number: int, part: str) -> None:
         update={"train": TrainConfig.model_validate(files.read_json(run.path / launch.SETTINGS))}
     )
     plan = files.read_json(run.manifest)["plan"]
+    accelerate_files.demand_here(recipe.train, plan["dtype"])
     settle(recipe, plan)
     torch.set_num_threads(max(1, plan["threads"] // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     with ranks.joined(resolve_device(recipe.model.device)), ExitStack() as lock:
