@@ -7,7 +7,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 TORCH := $(shell grep '^torch==' requirements.lock)
 TORCHVISION := torchvision==0.28.0
@@ -22,19 +22,23 @@ OLD := sena needs Python 3.11 or newer; name one that you have: make PYTHON=pyth
 
 install: .venv/.installed .venv/torchvision/.installed
 
-# torch comes first and by itself, so that nothing else decides which build of it is taken.
+# torch comes first and by itself, so that nothing else decides which build of it is taken. pip says what fails, no more.
 .venv/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(OLD)")'
-	$(PYTHON) -m venv .venv
-	$(PIP) install $(TORCH) $(if $(strip $(TORCH_INDEX)),--index-url $(TORCH_INDEX))
-	$(PIP) install -r requirements.lock
-	$(PIP) install --no-deps --no-build-isolation -e .
-	touch $@
+	@echo "Installing into .venv, once: torch (up to some GB, unless TORCH_INDEX names a small build) ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install $(TORCH) $(if $(strip $(TORCH_INDEX)),--index-url $(TORCH_INDEX))
+	@echo "... $$(grep -c == requirements.lock) packages of requirements.lock, some minutes ..."
+	@$(PIP) install -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
 
 # Processors of some families need them. They lie apart, since sena itself has to do, and be tested, without it.
 .venv/torchvision/.installed: .venv/.installed
-	$(PIP) install --no-deps --upgrade --target $(@D) $(TORCHVISION) $(NUM2WORDS)
-	mkdir -p $(@D) && touch $@
+	@echo "... torchvision, which the tests of some families use ..."
+	@$(PIP) install --no-deps --upgrade --target $(@D) $(TORCHVISION) $(NUM2WORDS)
+	@mkdir -p $(@D) && touch $@
+	@echo "Done: sena is at $(BIN)/sena"
 
 # The plug-in for lmms-eval is tested beside it. It wants seventy packages, of which its evaluator loads these.
 .venv/lmms-eval/.installed: .venv/.installed
