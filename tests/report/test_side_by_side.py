@@ -26,7 +26,7 @@ def test_each_run_is_told_with_figures_costs_drops_and_alarms(tmp_path: Path) ->
     assert not page.all("script")
     words = words_of(page)
     for text in (
-        "After round 2 the model hallucinates less, but lost in short answers.",
+        "After round 2 the model hallucinates less, but is worse at short questions.",
         "was not measured: the run has no benchmark",
         "Alarm after round 1: descriptions have 1.90 times the base's words.",
         "0.080 → 0.0450.041 to 0.050better",

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sena.report.costs import costs, duration, size
+from sena.progress import duration
+from sena.report.costs import costs, size
+from sena.report.meanings import label
 from sena.report.read import Figure, RoundData
 from sena.report.words import Story, tell, verdict
 from sena.runs.folder import RunFolder
@@ -47,14 +49,42 @@ def test_without_a_difference_nothing_is_claimed() -> None:
 def test_a_drop_of_hallucination_is_told_with_its_paired_interval() -> None:
     story = told(chair_i=-0.035, coverage=0.0)
     assert (story.tone, story.headline) == ("good", "After round 1 the model hallucinates less.")
-    expected = "CHAIR_i fell from 0.500 to 0.465 (95 % interval of the paired difference -0.045 to -0.025)."
+    expected = "CHAIR_i fell from 0.500 to 0.465 (-0.035, 95 % interval -0.045 to -0.025)."
     assert story.changes[0].sentence == expected
     assert "no change that the interval can tell from none" in story.changes[1].sentence
 
 
 def test_what_was_lost_stands_in_the_headline() -> None:
     story = told(chair_i=-0.035, coverage=-0.05)
-    assert (story.tone, story.headline) == ("mixed", "After round 1 the model hallucinates less, but lost in coverage.")
+    assert story.tone == "mixed"
+    assert story.headline == "After round 1 the model hallucinates less, but is worse at naming what is there."
+    assert story.proof == (
+        "Share of mentioned things that are not in the picture (CHAIR_i): 50.0 % before, 46.5 % now. "
+        "Of 2 metrics 1 got better, 1 got worse."
+    )
+
+
+def test_of_many_losses_a_few_are_named() -> None:
+    names = ("coverage", "attribute", "vqa", "pope_random", "pope_popular")
+    story = told(**dict.fromkeys(names, -0.05))
+    assert story.headline == (
+        "After round 1 the model is worse at naming what is there, naming colours, yes/no questions about random "
+        "things and 2 others; nothing got better that the intervals can tell."
+    )
+    assert story.proof == "Of 5 metrics none got better, 5 got worse."
+
+
+def test_hallucination_is_known_on_benchmarks_of_files_too() -> None:
+    story = told(**{"chair/chair_i_512": -0.05, "pope/f1": 0.0})
+    assert story.headline == "After round 1 the model hallucinates less."
+    assert "in at most 512 tokens (chair: chair_i_512): 50.0 % before, 45.0 % now." in story.proof
+
+
+def test_an_arrow_says_which_way_is_good_and_a_label_of_which_benchmark_it_is() -> None:
+    names = ("chair_i", "coverage", "length", "pope/f1", "chair/chair_s_64", "random/split/x", "own")
+    assert [label(name) for name in names] == [
+        "CHAIR_i ↓", "coverage ↑", "length", "pope: f1 ↑", "chair: chair_s_64 ↓", "random/split/x", "own",
+    ]  # fmt: skip
 
 
 def test_no_change_is_said_to_be_none() -> None:
@@ -69,7 +99,7 @@ def test_worse_is_said_to_be_worse() -> None:
 
 
 def test_without_chair_the_metrics_are_named() -> None:
-    assert "gained in short answers and lost in coverage" in told(coverage=-0.05, vqa=0.05).headline
+    assert "better at short questions and worse at naming what is there" in told(coverage=-0.05, vqa=0.05).headline
 
 
 def test_saying_less_is_told_apart() -> None:
@@ -100,6 +130,24 @@ def test_costs_are_sums_and_pairs_a_second_are_those_of_the_data_half() -> None:
     found = costs([Counted(RunFolder(Path("nowhere")).round(1))], lines)
     assert (found.seconds, found.images, found.pairs, found.pairs_per_second, found.memory) == (10.0, 3, 4, 0.5, 7)
     assert found.stages[1].rate == 1.0
+
+
+def test_stages_are_summed_over_rounds_with_what_they_count() -> None:
+    """900 images in 6 + 3 seconds; a part's seconds do not count twice in the whole."""
+    lines = [
+        {"round": number, "stage": name, "step": 0, "seconds": seconds, "count": count, "peak_rss_bytes": number}
+        for number, name, seconds, count in [
+            (1, "pairs", 6.0, 600), (1, "pairs/check", 2.0, 600), (1, "train", 1.0, 8),
+            (2, "pairs", 3.0, 300), (2, "pairs/check", 1.0, 300),
+        ]
+    ]  # fmt: skip
+    found = costs([], lines)
+    told = [(each.name, each.seconds, each.count, each.unit, each.memory, each.is_part) for each in found.sums]
+    assert told == [
+        ("pairs", 9.0, 900, "images", 2, False), ("pairs/check", 3.0, 900, "images", 2, True),
+        ("train", 1.0, 8, "steps", 1, False),
+    ]  # fmt: skip
+    assert found.seconds == 10.0
 
 
 def test_durations_and_sizes_for_people() -> None:

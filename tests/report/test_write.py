@@ -76,11 +76,13 @@ def test_the_page_tells_evidence_costs_losses_funnel_and_pairs(tmp_path: Path) -
     assert not page.open
     words = " ".join(page.text.split())
     for text in (
-        "After round 2 the model hallucinates less, but lost in short answers.",
-        "CHAIR_i fell from 0.080 to 0.045 (95 % interval of the paired difference -0.045 to -0.025).",
+        "After round 2 the model hallucinates less, but is worse at short questions.",
+        "CHAIR_i fell from 0.080 to 0.045 (-0.035, 95 % interval -0.045 to -0.025).",
         "4 not settled",  # two a round
         "6 images drawn",
+        "8 pairs formed (a row becomes up to two",  # four rows
         "6 pairs kept",
+        "Share of mentioned things that are not in the picture (CHAIR_i): 8.0 % before, 4.5 % now.",
         "1 min 00 s",  # 20 + 10 seconds a round
         "2.0 GB",
         "0.30",  # 12 pairs in 40 seconds
@@ -201,6 +203,29 @@ def test_an_alarm_is_on_the_first_screen_with_its_meaning_below(tmp_path: Path) 
     assert "The run went back: it stands by the model of round 1." in words
     assert "It describes different pictures alike." in words
     assert "No alarm" not in words
+
+
+def test_why_a_run_stopped_is_on_the_first_screen(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", rounds=1)
+    files.write_text(run.recipe, "run: {rounds: 3}\n")
+    assert "1 of 3 rounds done" in words_of(page_of(run))
+    assert "Stopped" not in words_of(page_of(run))
+    why = "Round 2 kept no pair </p><script>alert(1)</script>\x1b[31m: loosen the filters"
+    files.write_json(run.stopped, {"why": why})
+    page = page_of(run)
+    assert not page.open
+    assert len(page.all("script")) == 2
+    shown = "Stopped after 1 of 3 rounds: Round 2 kept no pair </p><script>alert(1)</script>: loosen the filters"
+    assert words_of(page).index(shown) < words_of(page).index("time at work")
+
+
+def test_a_run_that_ends_at_an_alarm_says_so(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", rounds=1)
+    files.write_text(run.recipe, "run: {rounds: 3}\neval: {on_regression: stop}\n")
+    assert "Stopped" not in words_of(page_of(run))
+    found = files.read_json(run.round(1).evidence)
+    files.write_json(run.round(1).evidence, {**found, "alarms": [{"name": "length", "text": "too long"}]})
+    assert "Stopped after 1 of 3 rounds: the last round gave alarm" in words_of(page_of(run))
 
 
 def test_pairs_of_a_file_are_told_as_such(tmp_path: Path) -> None:

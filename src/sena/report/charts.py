@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sena.report.meanings import in_order
 from sena.report.read import Figure, RoundData, measured
-from sena.report.words import in_order, metric
 from sena.text import printable
 
 if TYPE_CHECKING:
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, ACCENT = "#1b1f26", "#5d6673", "#d4d9e0", "#1d63c4"
 VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", ACCENT: "var(--accent)"}
 CURVES = {
-    "loss/dpo": "preference loss",
-    "loss/content": "alignment loss",
-    "rewards/margins": "reward margin",
-    "rewards/accuracies": "share of pairs ranked right",
+    "loss/dpo": ("preference loss", "mean over the pairs of a step, less is better"),
+    "loss/content": ("alignment loss", "nats a token of the chosen descriptions, less is better"),
+    "rewards/margins": (
+        "reward margin",
+        "chosen over rejected: beta times the move away from the reference, nats",
+    ),
+    "rewards/accuracies": ("share of pairs ranked right", "of a step's pairs: chosen has the larger reward"),
 }
 ASIDE = ("wrong_mentions", "true_mentions")  # told by CHAIR_i and coverage already; the page's table has them
 MOST_POINTS = 300
@@ -131,9 +134,3 @@ def page_svg(chart: alt.TopLevelMixin, about: str) -> str:
     svg = svg.replace('font-family="sans-serif"', 'font-family="inherit"')
     head, _, rest = svg.partition(">")
     return f'{head} role="img" aria-label="{escape(printable(about))}">{rest}'
-
-
-def label(name: str) -> str:
-    """A metric's name with the direction that is good."""
-    arrow = {1: " ↑", -1: " ↓", 0: ""}[metric(name).better]
-    return f"{metric(name).label}{arrow}"

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sena.progress import unit_of
 from sena.report.read import RoundData
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of one round, as its last start logged it."""
+    """One stage, as its last start logged it; `round` is None for the sum over rounds. `unit`: what `count` counts."""
 
-    round: int
+    round: int | None
     name: str
     seconds: float
     count: int
@@ -23,6 +24,15 @@ class Stage:
     @property
     def rate(self) -> float:
         return self.count / self.seconds if self.seconds else 0.0
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.name)
+
+    @property
+    def is_part(self) -> bool:
+        """`pairs/check` is a part of `pairs`."""
+        return "/" in self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,25 @@ class Costs:
     memory: int
     gpu_memory: int
 
+    @property
+    def sums(self) -> list[Stage]:
+        """Each stage over all rounds, in the order in which they came first."""
+        return [_sum([each for each in self.stages if each.name == name]) for name in self._names()]
+
+    def _names(self) -> list[str]:
+        return list({stage.name: None for stage in self.stages})
+
+
+def _sum(stages: Sequence[Stage]) -> Stage:
+    return Stage(
+        None,
+        stages[0].name,
+        sum(each.seconds for each in stages),
+        sum(each.count for each in stages),
+        max(each.memory for each in stages),
+        max(each.gpu_memory for each in stages),
+    )
+
 
 def costs(rounds: Sequence[RoundData], lines: Sequence[dict[str, Any]]) -> Costs:
     """`lines` are those of metrics.jsonl. Pairs a second = pairs of all rounds over the seconds of the data half."""
@@ -45,7 +74,7 @@ def costs(rounds: Sequence[RoundData], lines: Sequence[dict[str, Any]]) -> Costs
     making = sum(stage.seconds for stage in stages if stage.name == "pairs")
     return Costs(
         stages=stages,
-        seconds=sum(stage.seconds for stage in stages if "/" not in stage.name),  # pairs/check is a part of pairs
+        seconds=sum(stage.seconds for stage in stages if not stage.is_part),
         images=sum(each.rows.get("images", 0) for each in rounds if each.number),  # those of round 0 are only watched
         pairs=pairs,
         pairs_per_second=pairs / making if making else 0.0,
@@ -57,16 +86,6 @@ def costs(rounds: Sequence[RoundData], lines: Sequence[dict[str, Any]]) -> Costs
 def _stage(line: dict[str, Any]) -> Stage:
     memory = (int(line.get(key) or 0) for key in ("peak_rss_bytes", "peak_gpu_bytes"))
     return Stage(line["round"], line["stage"], float(line["seconds"]), int(line.get("count") or 0), *memory)
-
-
-def duration(seconds: float) -> str:
-    """`8 s`, `3 min 20 s`, `2 h 05 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def size(count: float) -> str:

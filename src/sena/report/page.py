@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sena import files
-from sena.report import charts, words
+from sena.report import charts, meanings, words
 from sena.report.costs import costs
 from sena.report.entries import Scores
 from sena.report.explorer import entries, page_data, same_pictures
 from sena.report.gallery import Pictures
-from sena.report.read import RoundData, measured, watch_only
+from sena.report.read import RoundData, measured, progress, watch_only
 from sena.runs.folder import RunFolder
 from sena.runs.metrics import read_metrics
 
 BEFORE_QUESTIONS = ("open", "question", "check")
+OF_PAIRS = ("filter", "choose")
+UP_TO_TWO = "a row becomes up to two: the descriptions and the answers of the clean and of the spoiled picture"
 SKIPPED = 5
 WATCHED = 8
 
@@ -35,12 +37,14 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One station of the funnel, and what was lost on the way to the next. `share` is its bar, 0 to 100."""
+    """One station of the funnel, and what was lost on the way to the next. `share` is its bar, 0 to 100: rows and pairs
+    are counted apart, since a row becomes up to two pairs. `about` says what the count is of."""
 
     name: str
     count: int
     share: float
     lost: list[Lost]
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,11 @@ class RoundPage:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart with its words. `svg` is markup of our own making."""
+    """A chart with its words. `svg` is markup of our own making, `count` what the last figure is of."""
 
     title: str
     about: str
+    count: str
     verdict: str
     caption: str
     svg: str
@@ -94,14 +99,16 @@ def outline(run: RunFolder, rounds: Sequence[RoundData]) -> dict[str, Any]:
         "manifest": files.read_json(run.manifest) if run.manifest.is_file() else {},
         "recipe": run.recipe.read_text(errors="replace") if run.recipe.is_file() else "",
         "stands_by": files.read_json(run.result).get("round") if run.result.is_file() else None,
+        "progress": progress(run, rounds),
         "story": story,
+        "legend": meanings.LEGEND,
         "drawings": _drawings(rounds, story),
         "table": _table(rounds),
         "measured": measured(rounds),
         "watched": _drawings(watched, words.tell(watched)),
         "watched_table": _table(watched),
         "watched_rounds": measured(watched),
-        "meanings": words.ALARMS,
+        "meanings": meanings.ALARMS,
         "alarms": [(each.number, name, text) for each in rounds for name, text in each.alarms],
         "curves": _curves(lines),
         "costs": costs(rounds, lines),
@@ -124,27 +131,41 @@ def _round(data: RoundData, preferred: float | None) -> RoundPage:
 
 
 def _steps(data: RoundData) -> list[Step]:
-    """The four stations, of which imported pairs pass two; each lost row stands below the station it did not leave."""
+    """The stations, of which imported pairs pass two; each lost row stands below the station it did not leave."""
     rows = data.rows
     if not rows:
         return []
+    early, middle, late = _places(rows["dropped"])
+    if data.imported:
+        return _bars([("images", rows["images"], early)]) + _bars([("pairs", rows["pairs"], late)])
+    of_rows = [
+        ("images drawn", rows["images"], early),
+        ("questions settled", rows["questions"], middle),
+        ("rows with all answers", rows["answers"], []),
+    ]
+    formed = rows["pairs"] + sum(lost.count for lost in late)
+    return _bars(of_rows) + _bars([("pairs formed", formed, late), ("pairs kept", rows["pairs"], [])], UP_TO_TWO)
+
+
+def _places(dropped: Mapping[str, Mapping[str, int]]) -> tuple[list[Lost], list[Lost], list[Lost]]:
+    """What was lost before the questions, before the answers, and as pairs; the most frequent reasons first."""
     early, middle, late = [], [], []
-    for stage, reasons in rows["dropped"].items():
-        place = early if stage in BEFORE_QUESTIONS else late if stage in ("filter", "choose") else middle
+    for stage, reasons in dropped.items():
+        place = early if stage in BEFORE_QUESTIONS else late if stage in OF_PAIRS else middle
         place += [
             Lost(stage, reason, count)
             for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         ]
-    titles = {
-        "images": ("images drawn", early),
-        "questions": ("questions settled", middle),
-        "answers": ("rows with all answers", late),
-        "pairs": ("pairs kept", []),
-    }
-    if data.imported:
-        titles = {"images": ("images", early), "pairs": ("pairs", [])}
-    widest = max([rows[name] for name in titles] + [1])
-    return [Step(title, rows[name], 100 * rows[name] / widest, lost) for name, (title, lost) in titles.items()]
+    return early, middle, late
+
+
+def _bars(stations: Sequence[tuple[str, int, list[Lost]]], about: str = "") -> list[Step]:
+    """Stations that count the same, with bars as long as their counts; `about` stands at the first."""
+    widest = max(1, *(count for _, count, _ in stations))
+    return [
+        Step(name, count, 100 * count / widest, lost, "" if place else about)
+        for place, (name, count, lost) in enumerate(stations)
+    ]
 
 
 def _grouped(skipped: Sequence[Any], stage: str, sampled: int) -> list[Lost]:
@@ -168,21 +189,22 @@ def _drawings(rounds: Sequence[RoundData], story: words.Story) -> list[Drawing]:
     made = []
     for name in charts.drawn_metrics(rounds):
         change = changes.get(name)
-        caption = change.sentence if change else ""
-        svg = charts.page_svg(charts.metric_chart(rounds, name), f"{charts.label(name)} over rounds. {caption}")
-        about = words.metric(name).about
-        made.append(Drawing(charts.label(name), about, change.verdict if change else "unknown", caption, svg))
+        caption, verdict = (change.sentence, change.verdict) if change else ("", "unknown")
+        svg = charts.page_svg(charts.metric_chart(rounds, name), f"{meanings.label(name)} over rounds. {caption}")
+        count = next(each.metrics[name].get("n", 0) for each in reversed(measured(rounds)) if name in each.metrics)
+        found = meanings.metric(name)
+        made.append(Drawing(meanings.label(name), found.about, f"n {count:,.0f}", verdict, caption, svg))
     return made
 
 
 def _table(rounds: Sequence[RoundData]) -> list[dict[str, Any]]:
     """A line a metric: its figures and its verdicts by round."""
     known = measured(rounds)
-    names = words.in_order(list({name: None for each in known for name in each.metrics}))
+    names = meanings.in_order(list({name: None for each in known for name in each.metrics}))
     return [
         {
-            "label": charts.label(name),
-            "about": words.metric(name).about,
+            "label": meanings.label(name),
+            "about": meanings.metric(name).about,
             "cells": [
                 (each.metrics.get(name), words.verdict(name, each.to_base.get(name)) if each.number else "base")
                 for each in known
@@ -195,8 +217,9 @@ def _table(rounds: Sequence[RoundData]) -> list[dict[str, Any]]:
 def _curves(lines: Sequence[dict[str, Any]]) -> list[Drawing]:
     steps = [line for line in lines if line.get("stage") == "train"]
     made = []
-    for key, title in charts.CURVES.items():
+    for key, (title, about) in charts.CURVES.items():
         chart = charts.curve_chart(steps, key)
         if chart is not None:
-            made.append(Drawing(title, key, "unknown", "", charts.page_svg(chart, f"{title} over optimizer steps")))
+            svg = charts.page_svg(chart, f"{title} over optimizer steps")
+            made.append(Drawing(title, f"{about} ({key})", "", "unknown", "", svg))
     return made

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -182,6 +182,48 @@ def _round(folder: RoundFolder) -> RoundData:
         watched.get("to_base", {}),
         tuple((alarm["name"], alarm["text"]) for alarm in evidence.get("alarms", [])),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run came: rounds judged, rounds wanted (None when its recipe does not say), why it stopped early."""
+
+    done: int
+    wanted: int | None
+    why: str = ""
+
+    @property
+    def is_finished(self) -> bool:
+        return self.done == self.wanted
+
+
+def progress(run: RunFolder, rounds: Sequence[RoundData]) -> Progress:
+    """From the run folder alone, so a run that was killed is told as one that is not finished."""
+    done = sum(each.folder.evidence.is_file() for each in rounds if each.number)
+    settings = recipe_values(run)
+    wanted = settings.get("run", {}).get("rounds") if isinstance(settings.get("run"), dict) else None
+    stopped = files.read_json(run.stopped) if run.stopped.is_file() else {}
+    if not stopped and _gave_up(settings, rounds, done):
+        stopped = {"why": "the last round gave alarm, and the recipe wants to stop then (eval.on_regression)"}
+    return Progress(done, wanted if isinstance(wanted, int) else None, str(stopped.get("why", "")))
+
+
+def _gave_up(settings: dict[str, Any], rounds: Sequence[RoundData], done: int) -> bool:
+    """Whether the run ended of itself, at an alarm."""
+    judged = settings.get("eval")
+    wants = isinstance(judged, dict) and judged.get("on_regression") == "stop"
+    return wants and any(each.number == done and each.alarms for each in rounds)
+
+
+def recipe_values(run: RunFolder) -> dict[str, Any]:
+    """The recipe as it was run, unchecked; empty when it cannot be read."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(run.recipe.read_text(errors="replace")) if run.recipe.is_file() else {}
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def watch_only(rounds: Iterable[RoundData]) -> list[RoundData]:

@@ -9,9 +9,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from sena.report.meanings import ARROWS, LEGEND, in_order, metric
 from sena.report.read import Figure, RoundData, measured, read_rounds, watch_only
 from sena.report.story import story
-from sena.report.words import in_order, interval, metric, number, verdict
+from sena.report.words import interval, number, verdict
 from sena.runs.folder import RunFolder, open_run
 from sena.text import printable
 
@@ -19,7 +20,6 @@ __all__ = ["notes", "show", "story", "summary", "tables"]
 
 COUNTS = {"images": "images", "questions": "questions settled", "answers": "rows with all answers", "pairs": "pairs"}
 MADE_HERE = ("questions", "answers")
-ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 STYLES = {"better": "green", "worse": "red", "changed": "yellow"}
 
 
@@ -92,7 +92,7 @@ def _metrics(title: str, rounds: list[RoundData]) -> Table:
     is_judged = last.number > 0 and bool(last.to_base)
     columns = ["base" if each.number == 0 else f"round {each.number}" for each in rounds]
     change = ["change, 95 % interval"] if is_judged else []
-    made = _table(f"{title} (↑ more is better, ↓ less is better)", "metric", [*columns, *change])
+    made = _table(f"{title} ({LEGEND})", "metric", [*columns, *change])
     for name in in_order(list({name: None for each in rounds for name in each.metrics})):
         cells = [_cell(each, name) for each in rounds]
         made.add_row(_plain(name + ARROWS[metric(name).better]), *cells, *([_change(last, name)] if is_judged else []))

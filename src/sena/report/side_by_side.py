@@ -9,9 +9,9 @@ from typing import Any
 
 from sena import files
 from sena.errors import SenaError
-from sena.report import charts, words
+from sena.report import charts, meanings, words
 from sena.report.costs import Costs, costs
-from sena.report.read import Figure, RoundData, measured, read_rounds, watch_only
+from sena.report.read import Figure, Progress, RoundData, measured, progress, read_rounds, recipe_values, watch_only
 from sena.report.write import render
 from sena.runs.folder import RunFolder, open_run
 from sena.runs.metrics import read_metrics
@@ -28,6 +28,7 @@ class Told:
     run: RunFolder
     rounds: list[RoundData]
     story: words.Story
+    progress: Progress
     costs: Costs
     alarms: list[tuple[int, str]]
     reasons: dict[str, int]
@@ -90,13 +91,14 @@ def tell_run(letter: str, run: RunFolder) -> Told:
             for reason, count in counts.items():
                 reasons[f"{stage}: {reason}"] = reasons.get(f"{stage}: {reason}", 0) + count
     alarms = [(each.number, text) for each in rounds for _, text in each.alarms]
-    return Told(letter, run, rounds, words.tell(rounds), costs(rounds, read_metrics(run.metrics)), alarms, reasons)
+    spent = costs(rounds, read_metrics(run.metrics))
+    return Told(letter, run, rounds, words.tell(rounds), progress(run, rounds), spent, alarms, reasons)
 
 
 def _lines(told: Sequence[Told], rounds: Sequence[Sequence[RoundData]]) -> list[Line]:
     """Every metric that a run has, in the usual order."""
     found = {name: None for each in rounds for data in measured(each) for name in data.metrics}
-    return [_line(told, rounds, name) for name in words.in_order(list(found))]
+    return [_line(told, rounds, name) for name in meanings.in_order(list(found))]
 
 
 def _line(told: Sequence[Told], rounds: Sequence[Sequence[RoundData]], name: str) -> Line:
@@ -104,7 +106,7 @@ def _line(told: Sequence[Told], rounds: Sequence[Sequence[RoundData]], name: str
         run.letter: [(data.number, data.metrics[name]) for data in measured(each) if name in data.metrics]
         for run, each in zip(told, rounds, strict=True)
     }
-    label, about = charts.label(name), words.metric(name).about
+    label, about = meanings.label(name), meanings.metric(name).about
     svg = charts.page_svg(charts.runs_chart(points), f"{label} over rounds, a line a run")
     return Line(label, about, [_cell(measured(each), name) for each in rounds], svg)
 
@@ -133,13 +135,7 @@ def differing(recipes: Sequence[Mapping[str, str]]) -> list[tuple[str, list[str]
 
 def _settings(run: RunFolder) -> dict[str, str]:
     """The recipe's values by dotted key, as YAML would write them. A recipe that cannot be read has none."""
-    import yaml
-
-    try:
-        read = yaml.safe_load(run.recipe.read_text(errors="replace")) if run.recipe.is_file() else {}
-    except yaml.YAMLError:
-        return {}
-    return dict(_flat(read, ""))
+    return dict(_flat(recipe_values(run), ""))
 
 
 def _flat(value: Any, prefix: str) -> Iterator[tuple[str, str]]:

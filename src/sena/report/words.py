@@ -5,64 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sena.report.meanings import HALLUCINATION, in_order, metric
 from sena.report.read import Figure, RoundData, measured
 
+MOST_NAMED = 4
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What a metric is called, what it means, and whether more is better (1), worse (-1) or neither (0)."""
-
-    label: str
-    about: str
-    better: int = 1
-
-
-METRICS = {
-    "chair_i": Metric("CHAIR_i", "share of mentioned things that are not in the picture", -1),
-    "chair_i_equal": Metric("CHAIR_i at equal length", "the same, both descriptions cut to the shorter one", -1),
-    "chair_s": Metric("CHAIR_s", "share of descriptions that mention a thing that is not there", -1),
-    "coverage": Metric("coverage", "share of the picture's things that are mentioned"),
-    "attribute": Metric("attributes", "share of colours named right"),
-    "pope_random": Metric("yes/no, random", "right answers about things drawn at random"),
-    "pope_popular": Metric("yes/no, popular", "right answers about things that are often seen"),
-    "pope_adversarial": Metric("yes/no, adversarial", "right answers about things that usually stand together"),
-    "vqa": Metric("short answers", "share of short questions answered right"),
-    "parsed": Metric("parsed", "share of descriptions that the benchmark could read to the end"),
-    "length": Metric("length", "words a description", 0),
-    "wrong_mentions": Metric("wrong mentions", "things a description mentions that are not there", -1),
-    "true_mentions": Metric("true mentions", "things a description mentions that are there", 0),
-    "yes_ratio": Metric("yes", "share of yes/no questions answered with yes", 0),
-}
-
-METRICS |= {
-    "grounding": Metric("grounding", "nats a token that the picture adds to its own description, against no picture"),
-    "grounding_other": Metric("grounding, other picture", "the same, against another picture"),
-    "agreement": Metric("agreement", "words in common between the descriptions of two mildly changed views (F1)"),
-    "distinct_questions": Metric("distinct questions", "share of its questions that no other picture gets"),
-    "duplicates": Metric("duplicates", "share of descriptions that another picture gets too", -1),
-    "description_words": Metric("words a description", "growing or shrinking much is a sign of collapse", 0),
-    "answer_words": Metric("words an answer", "to the base model's own questions", 0),
-}
-"""What is watched on pictures without labels (`evals/watch.py`)."""
-
-ALARMS = {
-    "length": "Much longer or shorter descriptions are how collapse begins, and CHAIR alone would praise short ones.",
-    "yes_ratio": "The model leans to one answer whatever is asked.",
-    "distinct_questions": "It asks the same of every picture, so the next round would learn from fewer questions.",
-    "duplicates": "It describes different pictures alike.",
-    "grounding": "What it says comes less from the picture: it may have learned to guess.",
-    "margin": "It went far from the model it started from: a larger dpo.beta or fewer steps keep it nearer.",
-    "drift": "Even the chosen answers changed much in likelihood: more of the alignment term or a smaller rate helps.",
-    "not learned": "The preferences of the pairs were not learned: look at the pairs, then at rate and steps.",
-    "skill": "A benchmark fell further than chance explains.",
-}
-"""What each alarm (`evals/alarms.py`) means for whoever reads it."""
-
-_MORE = """f1 strict_f1 accuracy strict_accuracy vanilla_accuracy pair_accuracy figure_accuracy easy_accuracy
-hard_accuracy precision recall recall_512 recall_64 cover amber_score perception cognition points relative score"""
-_LESS = "chair_i_512 chair_s_512 chair_i_64 chair_s_64 chair hal cog hallucination_rate unclear"
-METRICS |= {name: Metric(name, "", better) for names, better in ((_MORE, 1), (_LESS, -1)) for name in names.split()}
-"""The benchmarks on files (`sena bench ls NAME` says what each means)."""
 
 SIGNS = {
     "better": "better",
@@ -75,8 +22,9 @@ SIGNS = {
 """A verdict as the pages say it."""
 
 CHANCE = (
-    "An interval is a 95 % interval over the pictures of the benchmark: about one metric in twenty leaves zero out by "
-    "chance alone, and another seed of the same run may end elsewhere."
+    "Behind each difference stands its 95 % interval, from the same pictures of the benchmark under both models"
+    "{count}: about one metric in twenty leaves zero out by chance alone, and another seed of the same run may end "
+    "elsewhere."
 )
 
 OWN = (
@@ -96,23 +44,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The answer to: did it get better? `tone` is good, bad, mixed, none or unknown."""
+    """The answer to: did it get better? `tone` is good, bad, mixed, none or unknown; `proof` puts figures to the
+    headline."""
 
     tone: str
     headline: str
+    proof: str = ""
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-def metric(name: str) -> Metric:
-    """What is known of a metric; of one that nobody described, that neither direction is better."""
-    return METRICS.get(name) or METRICS.get(name.rpartition("/")[2]) or Metric(name, "", 0)
-
-
-def in_order(names: Sequence[str]) -> list[str]:
-    """Known metrics in the order above, then the others as they come."""
-    known = list(METRICS)
-    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def number(value: float) -> str:
@@ -150,7 +89,8 @@ def tell(rounds: Sequence[RoundData]) -> Story:
         for name in in_order([name for name in last.metrics if name in base.metrics])
     )
     tone = _tone(changes)
-    return Story(tone, _headline(changes, last.number, tone), changes, _notes(last))
+    proof = " ".join(part for part in (_invented(base, last), _counted(changes)) if part)
+    return Story(tone, _headline(changes, last.number, tone), proof, changes, _notes(last))
 
 
 def _unmeasured(rounds: Sequence[RoundData]) -> Story:
@@ -166,7 +106,7 @@ def _change(name: str, before: Figure, after: Figure, difference: Figure | None)
     path = f"from {number(before['value'])} to {number(after['value'])}"
     if difference is None:
         return Change(name, found, f"{label} went {path}; the difference was not compared picture by picture.")
-    bounds = f"95 % interval of the paired difference {interval(difference, signed=True)}"
+    bounds = f"{difference['value']:+.3f}, 95 % interval {interval(difference, signed=True)}"
     if found == "same":
         return Change(name, found, f"{label} {path}: no change that the interval can tell from none ({bounds}).")
     verb = "rose" if difference["value"] > 0 else "fell"
@@ -186,20 +126,46 @@ def _tone(changes: Sequence[Change]) -> str:
 
 def _headline(changes: Sequence[Change], number: int, tone: str) -> str:
     after = f"After round {number} the model"
-    hallucination = next((change.verdict for change in changes if change.name == "chair_i"), "unknown")
-    worse = [metric(change.name).label for change in changes if change.verdict == "worse"]
-    better = [metric(change.name).label for change in changes if change.verdict == "better"]
+    seen = {change.name: change.verdict for change in changes}
+    hallucination = next((seen[name] for name in seen if name.rpartition("/")[2] in HALLUCINATION), "unknown")
+    worse, better = (_skills(changes, wanted) for wanted in ("worse", "better"))
     if hallucination == "better":
-        return f"{after} hallucinates less" + (f", but lost in {_list(worse)}." if worse else ".")
+        return f"{after} hallucinates less" + (f", but is worse at {_list(worse)}." if worse else ".")
     if hallucination == "worse":
-        return f"{after} hallucinates more" + (f", though it gained in {_list(better)}." if better else ".")
+        return f"{after} hallucinates more" + (f", though it is better at {_list(better)}." if better else ".")
     return {
-        "good": f"{after} gained in {_list(better)}; nothing got worse that the intervals can tell.",
-        "bad": f"{after} lost in {_list(worse)}; nothing got better that the intervals can tell.",
-        "mixed": f"{after} gained in {_list(better)} and lost in {_list(worse)}.",
+        "good": f"{after} is better at {_list(better)}; nothing got worse that the intervals can tell.",
+        "bad": f"{after} is worse at {_list(worse)}; nothing got better that the intervals can tell.",
+        "mixed": f"{after} is better at {_list(better)} and worse at {_list(worse)}.",
         "none": f"{after} is no better and no worse than the base, as far as the intervals can tell.",
         "unknown": f"{after} was measured, but not compared with the base picture by picture.",
     }[tone]
+
+
+def _skills(changes: Sequence[Change], verdict: str) -> list[str]:
+    """At what the model became better or worse, in plain words, each once."""
+    known = [metric(change.name) for change in changes if change.verdict == verdict]
+    return list({each.skill or each.label: None for each in known})
+
+
+def _invented(base: RoundData, last: RoundData) -> str:
+    """What hallucination is, and how much of it there was and is."""
+    name = next((each for each in last.metrics if each.rpartition("/")[2] in HALLUCINATION), "")
+    if not name or name not in base.metrics:
+        return ""
+    about = metric(name).about
+    before, after = (f"{100 * each.metrics[name]['value']:.1f} %" for each in (base, last))
+    return f"{about[0].upper()}{about[1:]} ({metric(name).label}): {before} before, {after} now."
+
+
+def _counted(changes: Sequence[Change]) -> str:
+    """How many metrics went which way, so that nobody reads one out of many."""
+    better, worse = (sum(change.verdict == wanted for change in changes) for wanted in ("better", "worse"))
+    if len(changes) < 2 or all(change.verdict == "unknown" for change in changes):
+        return ""
+    rest = len(changes) - better - worse
+    others = f", {rest} did not change clearly or {'have' if rest > 1 else 'has'} no good direction" if rest else ""
+    return f"Of {len(changes)} metrics {better or 'none'} got better, {worse or 'none'} got worse{others}."
 
 
 def _notes(last: RoundData) -> tuple[str, ...]:
@@ -213,8 +179,12 @@ def _notes(last: RoundData) -> tuple[str, ...]:
             f"With both descriptions cut to the shorter one, CHAIR_i changed by {equal['value']:+.3f} "
             f"({interval(equal, signed=True)}): {told}. This takes saying less out of the comparison."
         )
-    return (*notes, CHANCE)
+    sizes = {int(figure["n"]) for figure in last.to_base.values() if figure.get("n")}
+    return (*notes, CHANCE.format(count=f" ({max(sizes):,})" if len(sizes) == 1 else ""))
 
 
 def _list(labels: Sequence[str]) -> str:
+    """`a, b and c`; of more than four the first three and how many others."""
+    if len(labels) > MOST_NAMED:
+        labels = [*labels[: MOST_NAMED - 1], f"{len(labels) - MOST_NAMED + 1} others"]
     return ", ".join(labels[:-1]) + f" and {labels[-1]}" if len(labels) > 1 else "".join(labels)

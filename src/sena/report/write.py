@@ -10,6 +10,7 @@ from typing import Any
 
 from sena import files
 from sena.images.kinds import told
+from sena.progress import duration
 from sena.report import costs, words
 from sena.report.differ import clip
 from sena.report.entries import Scores, short
@@ -73,7 +74,7 @@ def render(values: Mapping[str, Any], template: str = "report.html.jinja") -> st
         told=told,
         number=words.number,
         interval=words.interval,
-        duration=costs.duration,
+        duration=duration,
         size=costs.size,
         svg=Markup,
         script_json=lambda value: Markup(script_json(value)),  # escaped there for a script element

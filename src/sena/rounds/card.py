@@ -14,7 +14,7 @@ from sena import files
 from sena.recipes import load as recipes
 from sena.recipes.recipe import Recipe
 from sena.records import Image, Pair
-from sena.report.words import in_order, metric
+from sena.report.meanings import ARROWS, in_order, metric
 from sena.runs import tables
 from sena.runs.folder import RunFolder
 
@@ -167,7 +167,7 @@ def _benchmark(name: str, rounds: list[Json]) -> str:
     for key in in_order(list(last["metrics"])):
         cells = [_figure(each["benchmarks"][name]["metrics"].get(key)) for each in rounds]
         difference = _figure(last.get("to_base", {}).get(key), "+")
-        arrow = {1: " ↑", -1: " ↓"}.get(metric(key).better, "")
+        arrow = ARROWS[metric(key).better]
         lines.append(f"| {key}{arrow} | {' | '.join(cells)} | {difference} |")
     return "\n".join([*lines, ""])
 

@@ -13,13 +13,14 @@ from sena import files
 from sena.evals.base import Benchmark, run_benchmark
 from sena.evals.kept import answered, read_rows
 from sena.recipes import names
-from sena.report.words import verdict
+from sena.report.meanings import ARROWS, LEGEND, metric
+from sena.report.words import interval, number, verdict
 from sena.rounds import watching
 from sena.rounds.job import Job
 
 POPE = ("pope_random", "pope_popular", "pope_adversarial")
 SHOWN = ("chair_i", "chair_s", "coverage", "attribute", *POPE, "vqa", "length")
-COLOURS = {"better": "green", "worse": "red", "changed": "default"}
+COLOURS = {"better": "green", "worse": "red", "changed": "yellow"}
 
 
 def judge(job: Job, number: int) -> dict[str, Any]:
@@ -33,6 +34,8 @@ def judge(job: Job, number: int) -> dict[str, Any]:
     evidence = files.read_json(folder.evidence)
     for name, figures in evidence["benchmarks"].items():
         job.reporter.show_table(table(f"{name}, round {number}", figures))
+    if not evidence["benchmarks"] and evidence["watched"]:
+        job.reporter.show_table(table(f"without labels, round {number}", evidence["watched"]))
     for text in job.alarms(number):
         job.say(f"  alarm: after round {number} {text}", "bold red")
     return evidence
@@ -58,23 +61,24 @@ def _measure(job: Job, number: int, benchmark: Benchmark) -> dict[str, Any]:
 
 def table(title: str, figures: dict[str, Any], other: str = "base") -> Table:
     """Each shown metric with its interval, its score without picture where that says something, and, behind round 0,
-    the paired difference to the base (or to `other`) with an arrow."""
+    the paired difference to the base (or to `other`), its interval, and whether it is good."""
     differences, blind = figures.get("to_base", {}), figures.get("blind", {})
-    made = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    made = Table(title=title, title_justify="left", caption=LEGEND, caption_justify="left", box=box.SIMPLE)
+    made.padding = (0, 1, 0, 0)
     made.add_column("metric")
     made.add_column("value", justify="right")
     made.add_column("95 %", justify="right")
     if blind:
         made.add_column("blind", justify="right")
     if differences:
-        made.add_column(Text(f"against {other}"), justify="right")
+        made.add_column(Text(f"change from {other}, 95 %"))
     for name in _shown(figures["metrics"]):
         figure = figures["metrics"][name]
-        cells = [name, f"{figure['value']:.3f}", f"{figure['low']:.3f}–{figure['high']:.3f}"]
+        cells = [name + ARROWS[metric(name).better], number(figure["value"]), interval(figure, dash="–")]
         if blind:
-            cells.append(f"{blind[name]['value']:.3f}" if name in blind else "")
+            cells.append(number(blind[name]["value"]) if name in blind else "")
         if differences:
-            cells.append(_difference(name, differences[name]))
+            cells.append(_difference(name, differences.get(name)))
         made.add_row(*cells)
     return made
 
@@ -85,10 +89,10 @@ def _shown(metrics: Iterable[str]) -> list[str]:
     return [name for name in SHOWN if name in metrics] or [name for name in metrics if "/" not in name]
 
 
-def _difference(name: str, change: dict[str, float]) -> str:
-    """An arrow where the interval leaves zero out, green where that is good."""
+def _difference(name: str, change: dict[str, float] | None) -> str:
+    """`-0.119 (-0.131, -0.108) better`, or `=` where the interval holds zero; green where it is good."""
+    if change is None:
+        return ""
     text = f"{change['value']:+.3f} ({change['low']:+.3f}, {change['high']:+.3f})"
     judged = verdict(name, change)
-    if judged == "same":
-        return f"{text} ="
-    return f"[{COLOURS[judged]}]{text} {'↑' if change['value'] > 0 else '↓'}[/]"
+    return f"{text} =" if judged == "same" else f"{text} [{COLOURS[judged]}]{judged}[/]"

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
-from sena import files
-from sena.errors import SenaError
+from sena import copies, files
 from sena.progress import Reporter
 from sena.recipes.recipe import Recipe
 from sena.rounds import data_half, evidence, training_half
 from sena.rounds.card import write_card
 from sena.rounds.job import Job, open_job
 from sena.rounds.retell import tell
-from sena.runs.folder import locked
+from sena.rounds.stopping import reasons_kept
+from sena.runs.folder import at_work
 
 
 def evolve(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) -> Path:
-    """Run `recipe` into the run folder `out`, or go on where that folder's run stopped. Returns the run folder.
+    """Run `recipe` into the run folder `out`, or go on where that folder's run stopped. Returns the run folder,
+    of an address in an object store (`s3://bucket/runs/mine`) the copy here.
 
     Raises SenaError, in one sentence, for everything that the user can mend; what was done by then is kept.
     """
     training_half.demand_trainable(recipe)
-    out = Path(out)
-    with locked(out), open_job(recipe, out, reporter) as job:
+    with at_work(out) as out, open_job(recipe, out, reporter) as job:
         if job.is_finished():
-            job.say(f"This run is finished, nothing is left to do. See {job.run.report}, or type: sena show {out}")
+            job.say_finished()
             return out
-        try:
+        with reasons_kept(job):
             _rounds(job, recipe)
-        except SenaError:
-            with contextlib.suppress(SenaError):  # how far it came; the first error is the one to tell
-                tell(job.run, recipe)
-            raise
         job.say_end()
     return out
 
@@ -56,12 +51,13 @@ def _rounds(job: Job, recipe: Recipe) -> None:
 
 def pairs(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) -> Path:
     """The data half of the first round alone: images in, pairs out. `evolve` with the same recipe goes on from it."""
-    out = Path(out)
-    with locked(out), open_job(recipe, out, reporter) as job:
-        job.say_round(1)
-        made = data_half.make_all_pairs(job, 1, data_half.draw_images(job, 1))
+    with at_work(out) as out, open_job(recipe, out, reporter) as job:
+        with reasons_kept(job):
+            job.say_round(1)
+            made = data_half.make_all_pairs(job, 1, data_half.draw_images(job, 1))
         tell(job.run, job.recipe)
         job.say(
-            f"{len(made)} pairs are in {job.run.round(1).table('pairs')}. To train on them: sena evolve --out {out}"
+            f"{len(made)} pairs are in {copies.named(job.run.round(1).table('pairs'))}. To train on them: "
+            f"sena evolve --out {copies.named(out)}"
         )
     return out

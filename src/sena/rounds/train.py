@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sena import files
+from sena import copies, files
 from sena.data import shards
 from sena.errors import RunFolderError
 from sena.formats.read import Imported, file_of, read_pairs, source_config
@@ -18,8 +18,9 @@ from sena.rounds import evidence, training_half
 from sena.rounds.card import write_card
 from sena.rounds.job import Job, open_job
 from sena.rounds.retell import tell
+from sena.rounds.stopping import reasons_kept
 from sena.runs import tables
-from sena.runs.folder import RoundFolder, RunFolder, locked
+from sena.runs.folder import RoundFolder, RunFolder, at_work
 
 
 def train(
@@ -37,20 +38,22 @@ def train(
     paths start from. Settings are those of the recipe `sena`, of which only model, training and evaluation matter.
     Raises SenaError, in one sentence, for everything that the user can mend; what was done by then is kept.
     """
-    file, out, reporter = file_of(Path(pairs)), Path(out), reporter or Reporter()
+    file, reporter = file_of(Path(pairs)), reporter or Reporter()
     recipe = make_recipe(file, images, model, settings)
     training_half.demand_trainable(recipe)
-    found = None if _taken(RunFolder(out).round(1)).is_file() else _read(file, images, recipe, reporter)
-    with locked(out), open_job(recipe, out, reporter) as job:
+    taken = copies.fetch(_taken(RunFolder(copies.place(out)).round(1)))
+    found = None if taken.is_file() else _read(file, images, recipe, reporter)
+    with at_work(out) as out, open_job(recipe, out, reporter) as job:
         learned = _take_in(job, file, found)
         if job.is_finished():
-            job.say(f"This run is finished, nothing is left to do. See {job.run.report}, or type: sena show {out}")
+            job.say_finished()
             return out
-        evidence.judge(job, 0)
-        reference = training_half.score_reference(job, 1, learned)
-        training_half.train_policy(job, 1, learned, reference)
-        evidence.judge(job, 1)
-        write_card(job.run, job.recipe, 1)
+        with reasons_kept(job):
+            evidence.judge(job, 0)
+            reference = training_half.score_reference(job, 1, learned)
+            training_half.train_policy(job, 1, learned, reference)
+            evidence.judge(job, 1)
+            write_card(job.run, job.recipe, 1)
         tell(job.run, job.recipe)
         job.say_end()
     return out

@@ -15,7 +15,7 @@ from sena.evals.watch import Prompts, Watched
 from sena.images.sample import Drawn, draw
 from sena.images.sources import Skipped
 from sena.records import Image
-from sena.report.words import metric
+from sena.report.meanings import metric
 from sena.rounds.job import Job
 from sena.runs import tables
 from sena.seeds import derive

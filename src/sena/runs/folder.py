@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sena import files
+from sena import copies, files, owner
 from sena.errors import RunFolderError
 
 SCHEMA = 1
@@ -99,6 +99,11 @@ class RunFolder:
         return self.path / "result.json"
 
     @property
+    def stopped(self) -> Path:
+        """Why the run ended before its time: written when it fails or is stopped, gone when it goes on."""
+        return self.path / "stopped.json"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -120,9 +125,13 @@ class RunFolder:
         return [self.round(number) for number in sorted(numbers)]
 
 
-def open_run(path: Path) -> RunFolder:
-    """A run folder that exists. Raises RunFolderError for a folder that is none, or of another version."""
-    run = RunFolder(path)
+def open_run(path: str | Path) -> RunFolder:
+    """A run folder that exists; of one in an object store the copy here, brought up to date but for its weights.
+
+    Raises RunFolderError for a folder that is none, or of another version.
+    """
+    run = RunFolder(copies.look(path))
+    path = copies.named(run.path)
     if not run.manifest.is_file():
         raise RunFolderError(f"{path} is not a run folder (no manifest.json): give the --out folder of an evolve")
     manifest = files.read_json(run.manifest)
@@ -146,6 +155,17 @@ def create_run(path: Path, recipe_text: str, manifest: dict[str, Any]) -> RunFol
 
 
 @contextlib.contextmanager
+def at_work(where: str | Path) -> Iterator[Path]:
+    """Hold a run folder, on the disk or in an object store, while working in it. Gives where it lies here.
+
+    Raises RunFolderError when another process or another machine does, SenaError when the store says no.
+    """
+    path = copies.place(where)
+    with locked(path), owner.owned(path):
+        yield path
+
+
+@contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the run folder while working in it. Raises RunFolderError when another process does."""
     lock = path / ".lock"
@@ -161,7 +181,7 @@ def locked(path: Path) -> Iterator[None]:
             handle.seek(0)
             who = handle.read().strip() or "unknown"
             raise RunFolderError(
-                f"{path} is in use by process {who}: wait for it, end it, or choose another --out"
+                f"{copies.named(path)} is in use by process {who}: wait for it, end it, or choose another --out"
             ) from error
         handle.truncate(0)
         handle.write(str(os.getpid()))
