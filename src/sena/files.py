@@ -1,4 +1,7 @@
-"""Writing so that a kill at any moment leaves the old file or the new one, never half of either."""
+"""Writing so that a kill at any moment leaves the old file or the new one, never half of either.
+
+What belongs to the copy of a run in an object store goes there as well (`copies.py`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sena import copies, stores
 from sena.errors import SenaError
 
 
@@ -20,6 +24,7 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises SenaError with the mend when the disk is full or the folder may not be written.
     """
+    _demand_disk(path)
     temporary = path.with_name(f".{path.name}.tmp")  # always the same, so what a kill leaves is used up by the next try
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +37,27 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+    copies.put(path)
+
+
+def append(path: Path, text: str) -> None:
+    """Add to a log. What a kill leaves of it may end in half a line."""
+    with open(path, "a", encoding="utf-8") as handle:
+        handle.write(text)
+    copies.appended(path)
+
+
+def rename(path: Path, target: Path) -> None:
+    """`os.replace(path, target)` for a file that is whole by now."""
+    os.replace(path, target)
+    copies.put(target)
+    copies.remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file of ours, if it is there."""
+    path.unlink(missing_ok=True)
+    copies.remove(path)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -72,6 +98,7 @@ def sha256(path: Path) -> str:
 
 def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """A folder that exists whole or not at all: filled beside its place, then moved there in one step."""
+    _demand_disk(path)
     temporary = path.with_name(f".{path.name}.tmp")
     remove_tree(temporary)
     temporary.mkdir(parents=True)
@@ -82,12 +109,20 @@ def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
         raise disk_error(path, error) from error
     remove_tree(path)
     os.replace(temporary, path)
+    copies.put_folder(path)
 
 
 def remove_tree(path: Path) -> None:
     """Remove a folder of ours, if it is there."""
+    copies.remove_folder(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
+
+
+def _demand_disk(path: Path) -> None:
+    """Raises SenaError for an address that somebody took for a path: it would become a folder called `s3:`."""
+    if stores.is_address(path):
+        raise SenaError(f"{path} is an address in an object store, where this cannot be written: name a folder here")
 
 
 def disk_error(path: Path, error: OSError) -> SenaError:

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from sena import files
+from sena import copies, files
 from sena.align.optimizer import Optimizer
 from sena.errors import RunFolderError
 
@@ -40,7 +40,7 @@ def save(folder: Path, optimizer: Optimizer, key: str, whole: Mapping[str, torch
     given = optimizer.tensors() if whole is None else whole
     tensors = {name: tensor.detach().contiguous() for name, tensor in given.items()}
     tensors |= _random_states()
-    (place / MANIFEST).unlink(missing_ok=True)
+    files.remove(place / MANIFEST)
     files.write_with(place / TENSORS, lambda path: _write(tensors, path))
     files.write_json(place / MANIFEST, {"version": VERSION, "steps": optimizer.steps, "key": key})
     for other in folder.glob("step-*"):
@@ -72,7 +72,7 @@ def restore(
     `own` gives the part of a tensor that this rank's optimizer holds.
     Raises RunFolderError when the tensors are not those of this model.
     """
-    tensors = load_file(found.folder / TENSORS)
+    tensors = load_file(copies.fetch(found.folder / TENSORS))
     wanted = optimizer.tensors()
     if {name for name in tensors if not name.startswith("random/")} != set(wanted):
         raise RunFolderError(f"{found.folder} holds another model's weights: remove it to train anew")
@@ -86,6 +86,7 @@ def clear(folder: Path) -> None:
     """Remove all checkpoints: for when the trained model is safely stored."""
     for place in folder.glob("step-*"):
         _remove(place)
+    copies.remove_folder(folder)  # and what a kill left in the store
 
 
 def _random_states() -> dict[str, torch.Tensor]:
@@ -106,5 +107,6 @@ def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 def _remove(place: Path) -> None:
     """Manifest first, so that a kill in between leaves something that counts as incomplete."""
-    (place / MANIFEST).unlink(missing_ok=True)
+    files.remove(place / MANIFEST)
+    copies.remove_folder(place)
     shutil.rmtree(place, ignore_errors=True)

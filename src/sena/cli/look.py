@@ -56,6 +56,7 @@ def show(
     """What a run did: rows through the stages, and metrics over rounds."""
     from rich.console import Console
 
+    from sena import copies
     from sena.report import show as showing
     from sena.runs.folder import open_run
 
@@ -69,7 +70,7 @@ def show(
         return
     for part in [*showing.tables(folder), *showing.notes(folder)]:
         console.print(part)
-    print(f"The report: {folder.report}\nAll rows in a browser: sena view {run}")
+    print(f"The report: {folder.report}\nAll rows in a browser: sena view {copies.named(folder.path)}")
 
 
 def report(run: Run) -> None:

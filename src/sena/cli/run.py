@@ -79,7 +79,10 @@ def _load(
 
 def _recipe_and_folder(recipe: str | None, out: Path | None) -> tuple[str, Path]:
     """An existing run folder brings its own recipe; without --out the folder is named after the recipe."""
-    if recipe is None and out is not None and (out / "recipe.yaml").is_file():
-        return str(out / "recipe.yaml"), out
+    from sena import copies
+
+    kept = None if recipe or out is None else copies.fetch(out / "recipe.yaml")
+    if kept is not None and kept.is_file():
+        return str(kept), out
     name = recipe or "sena"
     return name, out or Path("runs") / Path(name).stem

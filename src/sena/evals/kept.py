@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sena import files
+from sena import copies, files
 from sena.engines.base import Engine
 from sena.evals.base import CHUNK, Benchmark, run_benchmark
 
@@ -38,7 +38,7 @@ def answered(
         made = run_benchmark(benchmark, asked, items[start : start + CHUNK], on_done=on_done)
         add_rows(part, [benchmark.to_json(record) for record in made])
         records += made
-    os.replace(part, path)
+    files.rename(part, path)
     return records
 
 
@@ -52,6 +52,7 @@ def add_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
             os.fsync(handle.fileno())
     except OSError as error:
         raise files.disk_error(path, error) from error
+    copies.put(path)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
+from sena import stores
 from sena.images.config import SourceKind
 from sena.images.hub import is_saved
 from sena.images.listed import metadata_of
@@ -25,6 +26,10 @@ def source_of(images: str) -> dict[str, str]:
     if images.startswith("hf:"):
         path = images.removeprefix("hf:").strip("/")
         return {"name": path.rpartition("/")[2] or "hf", "kind": "hf", "path": path}
+    if stores.is_address(images):
+        where = stores.address(images)
+        name = PurePosixPath(where.partition("://")[2])
+        return {"name": name.stem, "kind": _by_ending(name), "path": where}
     path = Path(images).expanduser()
     kind = kind_of(path)
     name = path.stem if path.suffix and not path.is_dir() else path.resolve().name
@@ -35,7 +40,7 @@ def kind_of(path: Path) -> SourceKind:
     """A file by its ending. A folder by what lies in it: marks of `save_to_disk`, a list, a tar, a Parquet
     file, in this order; else it is one of pictures."""
     if not path.is_dir():
-        return "tars" if path.name.lower().endswith(ENDINGS) else BY_ENDING.get(path.suffix.lower(), "folder")
+        return _by_ending(path)
     if is_saved(path):
         return "hf"
     if metadata_of(path):
@@ -45,3 +50,7 @@ def kind_of(path: Path) -> SourceKind:
     except OSError:  # told when it is opened
         return "folder"
     return "tars" if ".tar" in endings else "parquet" if ".parquet" in endings else "folder"
+
+
+def _by_ending(path: PurePath) -> SourceKind:
+    return "tars" if path.name.lower().endswith(ENDINGS) else BY_ENDING.get(path.suffix.lower(), "folder")

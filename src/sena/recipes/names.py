@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sena import files
+from sena import copies, files, stores
 from sena.errors import RecipeError, SenaError
 from sena.images.config import GivenConfig, ImagesConfig, SourceConfig
 from sena.images.sources import Source
@@ -59,6 +59,10 @@ def _open(config: SourceConfig, images: ImagesConfig) -> list[Source]:
         from sena.images.tars import TarSource
 
         return [TarSource(name, path, most)]
+    if stores.is_address(path):
+        from sena.images.stored import StoredSource
+
+        return [StoredSource(name, path, most)]
     from sena.images.sources import FolderSource
 
     return [FolderSource(name, path, most)]
@@ -139,21 +143,28 @@ def loss(config: DpoConfig) -> Loss:
 
 
 def model_folder(name: str) -> str:
-    """`mini` is the shipped miniature; every other name stays as it is."""
+    """`mini` is the shipped miniature, a model in an object store its copy here; every other name stays as it is."""
     if name == "mini":
         from sena.mini import mini_folder
 
         return str(mini_folder())
-    return name
+    if not stores.is_address(name):
+        return name
+    folder = copies.fetch(name)
+    if not folder.is_dir():
+        raise SenaError(f"There is no model in {name}: check the spelling")
+    return str(folder)
 
 
 def model_or_run(name: str) -> str:
     """A model's folder or hub name: of a run folder the last round's model, of `mini` the shipped one."""
     from sena.runs.folder import RunFolder
 
-    run = RunFolder(Path(name).expanduser())
+    run = RunFolder(copies.place(Path(name).expanduser()))
+    copies.fetch(run.manifest)
     if not run.manifest.is_file():
         return model_folder(name)
+    copies.look(run.path)
     made = [each.model for each in run.rounds() if (each.model / "config.json").is_file()]
     if run.result.is_file():  # the model that the run stands by, which is not the last one after a rollback
         number = files.read_json(run.result)["round"]
@@ -162,4 +173,4 @@ def model_or_run(name: str) -> str:
             raise SenaError(f"{name} stands by its base model, since every round gave alarm: ask that model")
     if not made:
         raise SenaError(f"{name} has no finished round yet: let `sena evolve` go on, or ask its base model")
-    return str(made[-1])
+    return str(copies.fetch(made[-1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sena import files
+from sena import copies, files
 from sena.data import shards
 from sena.errors import SenaError
 from sena.images.questions import Asked, match, questions_about
@@ -57,6 +57,7 @@ def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]
         parts = shards.split(images, job.plan["shard"])
         given_questions(job, number, images)
         failed = make_shards(job, number, images, parts)
+        copies.fetch(folder.path / "shards")  # what workers on other machines have put into the store
         seed = derive(job.recipe.run.seed, number, "pairs")
         shards.compact(
             folder,

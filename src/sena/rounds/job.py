@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from sena import files
+from sena import copies, files
 from sena.data.actors import demand_ray
 from sena.engines import started
 from sena.engines.local import LocalEngine
@@ -73,7 +73,7 @@ class Job:
 
     def model_of(self, number: int) -> str:
         """Where the model lies that round `number` left; round 0 is the base."""
-        return str(self.round(number).model) if number else names.model_folder(self.recipe.model.name)
+        return str(copies.fetch(self.round(number).model)) if number else names.model_folder(self.recipe.model.name)
 
     def load_model(self, number: int) -> VLM:
         """The model that round `number` left, loaded once and kept until another is asked for."""
@@ -99,13 +99,17 @@ class Job:
     def say_round(self, number: int) -> None:
         folder = self.round(number)
         state = "goes on" if folder.images.is_file() else "begins"
-        start = self.model_of(self.start_of(number))
+        start = copies.named(self.model_of(self.start_of(number)))
         self.say(f"Round {number} of {self.recipe.run.rounds} {state} from {start}", "bold")
 
     def say_end(self) -> None:
-        last = self.model_of(self.start_of(self.last_round() + 1))
+        last = copies.named(self.model_of(self.start_of(self.last_round() + 1)))
         self.say(f"The last model is in {last}, the report in {self.run.report}", "bold")
-        self.say(f"Next: open the report in a browser, or type: sena show {self.run.path}")
+        self.say(f"Next: open the report in a browser, or type: sena show {copies.named(self.run.path)}")
+
+    def say_finished(self) -> None:
+        show = f"sena show {copies.named(self.run.path)}"
+        self.say(f"This run is finished, nothing is left to do. See {self.run.report}, or type: {show}")
 
     def alarms(self, number: int) -> list[str]:
         """What gave alarm after a round, in words; nothing before it is measured."""
@@ -153,12 +157,12 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         run = open_run(out)
         _refuse_changes(recipe, run)
         reporter.log = run.log
-        reporter.say(f"Going on with the run in {out}")
+        reporter.say(f"Going on with the run in {copies.named(out)}")
     else:
         _demand_usable(recipe)
         run = create_run(out, recipes.dump(recipe), _manifest(recipe))
         reporter.log = run.log
-        reporter.say(f"A new run in {out}")
+        reporter.say(f"A new run in {copies.named(out)}")
         remark = families.remark(families.kind(load_config(names.model_folder(recipe.model.name))))
         if remark:
             reporter.say(remark)
@@ -199,7 +203,7 @@ def _pinned(recipe: Recipe) -> Recipe:
     """With a run for its model, the recipe names that run's model of today, since that run may go on."""
     if recipe.model.name == "mini":
         return recipe
-    model = recipe.model.model_copy(update={"name": names.model_or_run(recipe.model.name)})
+    model = recipe.model.model_copy(update={"name": copies.named(names.model_or_run(recipe.model.name))})
     return recipe.model_copy(update={"model": model})
 
 
@@ -207,9 +211,10 @@ def _refuse_changes(recipe: Recipe, run: RunFolder) -> None:
     old, _ = recipes.load(Recipe, run.recipe)
     keys = [key for key in recipes.differing_keys(old, recipe) if not key.startswith(MAY_CHANGE)]
     if keys:
+        path = copies.named(run.path)
         raise RunFolderError(
-            f"{run.path} was begun with another recipe (it differs in {', '.join(keys)}): "
-            f"choose another --out, or run `sena evolve {run.recipe} --out {run.path}` to go on with the old one"
+            f"{path} was begun with another recipe (it differs in {', '.join(keys)}): "
+            f"choose another --out, or run `sena evolve {run.recipe} --out {path}` to go on with the old one"
         )
 
 

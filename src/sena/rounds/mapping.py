@@ -50,7 +50,7 @@ def make_shards(job: Job, number: int, images: Sequence[Image], parts: Sequence[
     """
     folder = job.round(number)
     left = [place for place, part in enumerate(parts) if not shards.is_done(folder.shard(place), part)]
-    folder.failed.unlink(missing_ok=True)
+    files.remove(folder.failed)
     if not left:
         return set()
     before = len(images) - sum(len(parts[place]) for place in left)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sena
-from sena import files
+from sena import copies, files, stores
 from sena.data import shards
 from sena.data.crew import Order, Task
 from sena.data.make_pairs import Tables, make_pairs
@@ -106,10 +106,10 @@ def order_for(job: Job, number: int, images: Sequence[Image]) -> Order:
         "recipe": job.recipe.model_dump(mode="json"),
         "plan": job.plan,
         "round": number,
-        "run": str(job.run.path.resolve()),
+        "run": copies.named(job.run.path.resolve()),
         "folder": os.getcwd(),
         "version": sena.__version__,
-        "files": {str(path.resolve()): files.sha256(path) for path in shown if path.is_file()},
+        "files": {copies.named(path.resolve()): files.sha256(path) for path in shown if path.is_file()},
         "image": _readable(job.pictures(images), images),
     }
 
@@ -117,11 +117,20 @@ def order_for(job: Job, number: int, images: Sequence[Image]) -> Order:
 def make(order: Order) -> Worker:
     """The worker of an order. Raises SenaError naming this node and what it does not see as the run does."""
     _demand_same(order)
-    recipe, plan, run = Recipe.model_validate(order["recipe"]), order["plan"], RunFolder(Path(order["run"]))
+    recipe, plan, run = Recipe.model_validate(order["recipe"]), order["plan"], RunFolder(copies.place(order["run"]))
+    _fetch(run, order["round"])
     job = Job(recipe, run, Reporter(), Metrics(run.metrics), plan)
     _demand_able(job, order)
     settle(recipe, plan)
     return worker_of(job, order["round"])
+
+
+def _fetch(run: RunFolder, number: int) -> None:
+    """What a round's worker reads of a run in an object store, but for the model."""
+    folder = run.round(number)
+    before = [run.round(each).evidence for each in range(number)]
+    for path in (*before, folder.images, folder.table("given"), folder.path / "server.json"):
+        copies.fetch(path)
 
 
 def _demand_same(order: Order) -> None:
@@ -131,11 +140,18 @@ def _demand_same(order: Order) -> None:
     try:
         os.chdir(order["folder"])  # what the recipe names by relative paths is meant from there
     except OSError as error:
-        raise SenaError(f"{node} has no folder {order['folder']}: start sena in one that every node sees") from error
+        if not stores.is_address(order["run"]):
+            raise SenaError(
+                f"{node} has no folder {order['folder']}: start sena in one that every node sees"
+            ) from error
     for path, hashed in order["files"].items():
-        if not os.path.isfile(path):
-            raise SenaError(f"{node} has no file {path}: run folder and model must lie on a disk that every node sees")
-        if files.sha256(Path(path)) != hashed:
+        here = copies.fetch(path)
+        if not here.is_file():
+            raise SenaError(
+                f"{node} has no file {path}: run folder and model must lie on a disk that every node sees, or in an "
+                "object store"
+            )
+        if files.sha256(here) != hashed:
             raise SenaError(f"{path} is another file on {node} than here: put run folder and model on one shared disk")
 
 

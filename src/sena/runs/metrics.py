@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sena import files
 from sena.runs.trackers import Trackers
 
 
@@ -22,8 +23,7 @@ class Metrics:
     def log(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
         """One line, and one scalar for each number."""
         line = {"round": round, "stage": stage, "step": step, "time": round_seconds(time.time()), **values}
-        with open(self.path, "a") as handle:
-            handle.write(json.dumps(line, ensure_ascii=False) + "\n")
+        files.append(self.path, json.dumps(line, ensure_ascii=False) + "\n")
         self.show(round, stage, values, step)
 
     def show(self, round: int, stage: str, values: Mapping[str, float | int | str], step: int = 0) -> None:
