@@ -166,17 +166,6 @@ def at_work(where: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def at_work(where: str | Path) -> Iterator[Path]:
-    """Hold a run folder, on the disk or in an object store, while working in it. Gives where it lies here.
-
-    Raises RunFolderError when another process or another machine does, SenaError when the store says no.
-    """
-    path = copies.place(where)
-    with locked(path), owner.owned(path):
-        yield path
-
-
-@contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the run folder while working in it. Raises RunFolderError when another process does."""
     lock = path / ".lock"
