@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
+from sena.cli.main import run_program
 from sena.recipes.recipe import load_recipe
 from tests.checks.test_memory import LLAVA_7B
 
@@ -52,6 +54,21 @@ def test_in_8_bits_nothing_is_wrong(
     assert "total 61.90 GiB" in said
     assert "Training needs" not in said
     assert "on a card of 80 GB" not in said
+
+
+def test_the_recipe_is_told_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands before all else, and is the whole one; without the flag a fault is not far from the first line."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
+    faulty = ["check", "--model", "mini", "--images", str(tmp_path), "--limit", "9"]
+    assert run_program(faulty) == 2
+    short = capsys.readouterr().out.splitlines()
+    assert len(short) < 15
+    assert short[-1] == "Mend the above."
+    assert short[-2].startswith("fault: 3 rounds of 9 images need 27 and there are 1")
+    assert run_program([*faulty, "--recipe"]) == 2
+    told = capsys.readouterr().out
+    said = yaml.safe_load(told[: told.index("\nimages: 1 in")])
+    assert said == load_recipe("sena", model="mini", images=str(tmp_path), limit=9).model_dump(mode="json")
 
 
 def test_only_what_fits_here_is_offered(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_a_faulty_file_leaves_no_run_folder(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--to", "nonsense"], "known are trl, llama-factory, ms-swift, llava"),
+        (["--to", "nonsense"], "llama-factory, ms-swift, llava for the pairs, merged and adapter for the model"),
         (["--to", "trl", "--round", "7"], "no complete pairs of round 7: give --round 1"),
     ],
 )
@@ -150,6 +151,21 @@ def test_an_export_that_cannot_be(
     assert run_program(["export", str(tmp_path), "--to", "trl", "--out", str(tmp_path / "out")]) == 2
     assert "is not a run folder" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_which_round_goes_out_is_said(
+    exported: Path, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a run of one round nothing is said of others."""
+    assert train(tiny_folder, exported, tmp_path / "run") == 0
+    capsys.readouterr()
+    for number, says in ((1, False), (2, True)):
+        if number == 2:
+            shutil.copytree(tmp_path / "run" / "round-1", tmp_path / "run" / "round-2")
+        assert run_program(["export", str(tmp_path / "run"), "--to", "trl", "--out", str(tmp_path / str(number))]) == 0
+        said = capsys.readouterr().out
+        assert f"4 pairs of round {number} are in" in said
+        assert ("Those of another round: --round 1, into another --out" in said) is says
 
 
 def test_an_export_whose_pictures_changed(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import sena
+from sena.cli.main import run_program
 from sena.engines.local import LocalEngine
 from sena.errors import SenaError
 from sena.mini import mini_folder, world
@@ -87,6 +88,19 @@ def test_rows_that_cannot_be_asked_are_counted(images: Path, tmp_path: Path) -> 
         "outside its root": 1,
     }
     assert "line 5: not JSON" in made.first
+
+
+def test_left_out_questions_are_counted_and_end_with_2(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = [{"image": f"{name}.png", "question": CUP} for name in ("gone", "lost")]
+    arguments = ["answer", "mini", "--images", str(images), "--out", str(tmp_path / "out.jsonl"), "--questions"]
+    assert run_program([*arguments, str(write(tmp_path / "good.jsonl", ROWS))]) == 0
+    for _ in range(2):  # also where nothing new is to ask
+        assert run_program([*arguments, str(write(tmp_path / "q.jsonl", [*ROWS, *gone]))]) == 2
+        said = capsys.readouterr()
+        assert "4 answers are in" in said.out
+        assert "2 questions were left out:\n  2 x missing" in said.err
 
 
 def test_one_picture_for_all_questions(images: Path, tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_a_second_call_goes_on(out: Path, monkeypatch: pytest.MonkeyPatch, capsy
     )
     capsys.readouterr()
     assert call(out, "--kinds", "mask,none,no_image,other_image", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == json.loads((out / "sweep.json").read_text())
+    said = capsys.readouterr()
+    assert json.loads(said.out) == json.loads((out / "sweep.json").read_text())
+    assert f"Going on with the sweep in {out}" in said.err.replace("\n", "")
 
 
 def test_a_picture_that_has_gone_is_left_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +109,7 @@ def test_a_picture_that_has_gone_is_left_out_and_told(tmp_path: Path, capsys: py
     ]
     arguments += ["--set", "check.enabled=false", "--set", "engine.threads=1", "--kinds"]
     assert run_program([*arguments, "none"]) == 0
+    assert "A new sweep in" in capsys.readouterr().err
     (photos / "coffee.png").unlink()
     assert run_program([*arguments, "flip"]) == 0
     assert "flip-1: 2 texts left out, their picture cannot be read" in capsys.readouterr().err

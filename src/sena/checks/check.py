@@ -13,8 +13,8 @@ from sena.engines import started
 from sena.errors import SenaError
 from sena.images.questions import match
 from sena.images.sources import Source
+from sena.mini.stranger import hint_of
 from sena.progress import Reporter
-from sena.recipes import load as recipes
 from sena.recipes import names
 from sena.recipes.recipe import Recipe
 from sena.runs import trackers
@@ -43,15 +43,16 @@ class Findings:
 
 
 def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporter: Reporter | None = None) -> int:
-    """Print the resolved recipe, the memory sum and every fault. Returns 0, or 2 when there is a fault.
+    """Print the memory sum and every fault, the verdict last. Returns 0, or 2 when there is a fault.
 
     `try_images` images go through the data half, and hours, memory and disk are projected from them; `all_images`
     opens every image of every source.
     """
     reporter = reporter or Reporter()
-    reporter.say(recipes.dump(recipe).rstrip())
     found = Findings()
     sources = _check_images(recipe, all_images, reporter, found)
+    stranger = found.attempt(hint_of, names.model_folder(recipe.model.name), sources)
+    found.notes += [stranger] if stranger else []
     found.attempt(trackers.demand, recipe.run.trackers)
     found.attempt(started.demand, recipe.engine)
     if recipe.train.optimizer == "adamw_8bit":

@@ -10,6 +10,7 @@ import typer
 from sena.cli.run import Model, Set
 
 TO = "Pairs: trl, llama-factory, ms-swift or llava. The model: merged or adapter."
+MODEL = ("merged", "adapter")
 
 
 def export(
@@ -20,15 +21,24 @@ def export(
 ) -> None:
     """Write a run's pairs, with their pictures, for another trainer; or its model."""
     import sena
+    from sena.errors import SenaError
+    from sena.formats import EXPORTS
 
-    if to in ("merged", "adapter"):
+    if to not in (*EXPORTS, *MODEL):
+        known = f"{', '.join(EXPORTS)} for the pairs, {' and '.join(MODEL)} for the model"
+        raise SenaError(f"There is no layout {to!r}: known are {known}")
+    if to == "merged" or to == "adapter":
         model = sena.export_model(run, to, out, round)
         if model.gap is not None:
             print(f"Logits of merged and unmerged differ by {model.gap:.1g}, those of the base by {model.moved:.1g}.")
-        print(f'The model is in {model.folder}. Try it: sena ask {model.folder} photo.jpg "What is this?"')
+        print(f"The model of round {model.round} is in {model.folder}.")
+        print(f'Try it: sena ask {model.folder} photo.jpg "What is this?"')
         return
     made = sena.export(run, to, out, round)
-    print(f"{made.pairs} pairs are in {made.folder}. To train on them here: sena train --pairs {made.folder}")
+    print(f"{made.pairs} pairs of round {made.round} are in {made.folder}.")
+    if made.others:
+        print(f"Those of another round: --round {' or '.join(map(str, made.others))}, into another --out.")
+    print(f"To train on them here: sena train --pairs {made.folder}")
     if made.left_out:
         print(f"{len(made.left_out)} were left out, since their text holds <image> or the like: {made.left_out[0]} ...")
 

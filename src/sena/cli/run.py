@@ -57,11 +57,16 @@ def check(
     set: Set = None,
     try_images: Annotated[int, typer.Option("--try", metavar="N", help="Make pairs of N of your images.", min=0)] = 0,
     all_images: Annotated[bool, typer.Option("--all-images", help="Open every image.")] = False,
+    tell: Annotated[bool, typer.Option("--recipe", help="Print the whole recipe as it would run, first.")] = False,
 ) -> int:
-    """Say everything that can be known before hours are spent: faults, the whole recipe, memory."""
+    """Say everything that can be known before hours are spent: memory, disk, all faults at once."""
     from sena.checks import check as run_check
+    from sena.recipes.load import dump
 
-    return run_check(_load(recipe or "sena", model, images, rounds, limit, set), try_images, all_images)
+    resolved = _load(recipe or "sena", model, images, rounds, limit, set)
+    if tell:
+        print(dump(resolved))
+    return run_check(resolved, try_images, all_images)
 
 
 def _load(

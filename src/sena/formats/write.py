@@ -15,11 +15,14 @@ from sena.records import Pair
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """Where the files are, how many pairs they hold, and the ids of those that could not be told in this layout."""
+    """Where the files are, how many pairs they hold, and the ids of those that could not be told in this layout. Of a
+    run: which round they are of, and which other rounds have pairs."""
 
     folder: Path
     pairs: int
     left_out: tuple[str, ...] = ()
+    round: int = 0
+    others: tuple[int, ...] = ()
 
 
 def write_pairs(to: str, pairs: Sequence[Pair], read_image: ReadImage, folder: Path) -> Exported:

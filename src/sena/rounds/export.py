@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sena.errors import ImageError, RunFolderError
@@ -22,7 +24,8 @@ def export(run: str | Path, to: str, out: str | Path, round: int | None = None) 
     Raises SenaError for a round without pairs, an unknown layout, a picture that is gone, and a folder in use.
     """
     folder = open_run(Path(run))
-    chosen = _round(folder, round)
+    ready = _ready(folder)
+    chosen = ready[_number(folder, ready, round)]
     recipe, _ = recipes.load(Recipe, folder.recipe)
     images = {image.id: image for image in tables.read(chosen.images, Image)}
     sources = {source.name: source for source in names.sources(recipe.images)}
@@ -36,16 +39,22 @@ def export(run: str | Path, to: str, out: str | Path, round: int | None = None) 
             raise ImageError("changed since it was drawn", f"{image.source}: {image.path}")
         return data
 
-    return write_pairs(to, tables.read(chosen.table("pairs"), Pair), read_image, Path(out).expanduser())
+    made = write_pairs(to, tables.read(chosen.table("pairs"), Pair), read_image, Path(out).expanduser())
+    return replace(made, round=chosen.number, others=tuple(each for each in ready if each != chosen.number))
 
 
-def _round(run: RunFolder, number: int | None) -> RoundFolder:
+def _ready(run: RunFolder) -> dict[int, RoundFolder]:
+    """The rounds whose pairs are complete."""
     ready = {each.number: each for each in run.rounds() if each.table("pairs").is_file() and each.funnel.is_file()}
     if not ready:
         raise RunFolderError(f"{run.path} has no round whose pairs are complete: go on with it (sena evolve --out)")
+    return ready
+
+
+def _number(run: RunFolder, ready: Mapping[int, RoundFolder], number: int | None) -> int:
     if number is None:
-        return ready[max(ready)]
+        return max(ready)
     if number not in ready:
         known = ", ".join(str(each) for each in ready)
         raise RunFolderError(f"{run.path} has no complete pairs of round {number}: give --round {known}")
-    return ready[number]
+    return number

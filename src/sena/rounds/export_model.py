@@ -38,10 +38,11 @@ model and to no other: `peft.PeftModel.from_pretrained(base, this_folder)`, or `
 
 @dataclass(frozen=True, slots=True)
 class ExportedModel:
-    """Where it is. With an adapter: how far merged logits are from those of base and adapter, and how far from the
-    base's, both as a share of their length."""
+    """Where it is, and of which round. With an adapter: how far merged logits are from those of base and adapter, and
+    how far from the base's, both as a share of their length."""
 
     folder: Path
+    round: int
     gap: float | None = None
     moved: float | None = None
 
@@ -62,7 +63,7 @@ def export_model(
         raise SenaError(f"Round {folder.number} of {run} was trained in full and has no adapter: take --to merged")
     found = compare(folder) if has_adapter else (None, None)
     files.make_folder(target, lambda place: _fill(place, folder, kind))
-    return ExportedModel(target, *found)
+    return ExportedModel(target, folder.number, *found)
 
 
 def compare(folder: RoundFolder) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from sena.errors import ImageError, SenaError
 from sena.images.config import LimitsConfig
 from sena.images.decode import decode
 from sena.images.sources import is_text, read_below, real_folder
+from sena.mini.stranger import hint
 from sena.models import load as loading
 from sena.progress import Reporter
 from sena.recipes import names
@@ -39,13 +40,15 @@ class Asked:
 
 @dataclass(slots=True)
 class Answered:
-    """What came of a file of questions. `bad` counts rows that could not be asked, by reason, `first` shows one."""
+    """What came of a file of questions. `bad` counts rows that could not be asked, by reason, `first` shows one; `hint`
+    is there when the miniature was asked about pictures that it cannot know."""
 
     out: Path
     answers: int
     found: int
     bad: Counter[str] = field(default_factory=Counter)
     first: str = ""
+    hint: str = ""
 
     def skip(self, where: str, reason: str, detail: str = "") -> None:
         self.bad[reason] += 1
@@ -150,6 +153,7 @@ def _ask(engine: LocalEngine, rows: Sequence[Asked], root: str, result: Answered
         if row.image in faults:
             fault = faults[row.image]
             result.skip(f"row {row.id}", fault.reason, f"{row.image} ({fault})")
+    result.hint = result.hint or hint(engine.vlm.name, pictures.items())
     good = [row for row in rows if row.image in pictures]
     requests = [Request(str(row.id), row.question, row.image, MAX_NEW_TOKENS) for row in good]
     replies = engine.generate(requests, pictures.__getitem__)

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from sena.errors import SenaError
+from sena.mini.stranger import hint
 from sena.serve.speaker import Conversation, load
 from sena.serve.stream import cleaned
 
@@ -21,6 +22,7 @@ def chat(model: str | Path, image: str | Path | None = None, temperature: float 
     say(f"Loading {model}\n")
     conversation = load(model).chat(image, temperature)
     say(f"{model}, {_seen(image)}\n{HELP}\nCtrl-C       stop an answer\n\n")
+    _warn(conversation, image, say)
     while (line := _read(say)) is not None:
         try:
             if not _obey(conversation, line, say):
@@ -40,6 +42,7 @@ def _obey(conversation: Conversation, line: str, say: Say) -> bool:
     elif word == "/image" and rest.strip():
         conversation.show(rest.strip().strip("'\""))
         say(f"A new conversation {_seen(rest.strip())}\n")
+        _warn(conversation, rest.strip(), say)
     elif word.startswith("/"):
         say(f"{HELP}\n")
     elif line:
@@ -66,6 +69,13 @@ def _read(say: Say) -> str | None:
         return ""
     except EOFError:
         return None
+
+
+def _warn(conversation: Conversation, image: str | Path | None, say: Say) -> None:
+    """Of a picture that the miniature cannot know."""
+    shown = [] if conversation.picture is None else [(str(image), conversation.picture)]
+    if told := hint(conversation.vlm.name, shown):
+        say(f"note: {told}\n")
 
 
 def _seen(image: str | Path | None) -> str:

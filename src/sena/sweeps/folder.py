@@ -53,8 +53,8 @@ class SweepFolder:
         return all(self.part(number, name).is_file() for number in range(parts))
 
 
-def begin(folder: SweepFolder, recipe: Recipe) -> None:
-    """Write down what the sweep is about, or see that an earlier one was about the same.
+def begin(folder: SweepFolder, recipe: Recipe) -> bool:
+    """Write down what the sweep is about, or see that an earlier one was about the same. Whether there was one.
 
     Raises RunFolderError naming the settings that differ, and for a folder that holds something else.
     """
@@ -66,10 +66,11 @@ def begin(folder: SweepFolder, recipe: Recipe) -> None:
                 f"{folder.path} holds a sweep with other settings (it differs in {', '.join(keys)}): "
                 "choose another --out"
             )
-        return
+        return True
     if any(entry.name != ".lock" for entry in folder.path.iterdir()):
         raise RunFolderError(f"{folder.path} holds other files: choose an empty or new folder for --out")
     files.write_text(folder.recipe, recipes.dump(recipe))
+    return False
 
 
 def sample(folder: SweepFolder, recipe: Recipe, sources: Sequence[Source]) -> list[Image]:

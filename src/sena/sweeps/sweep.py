@@ -19,6 +19,7 @@ from sena.engines.looks import demand
 from sena.errors import SenaError
 from sena.images.pictures import Pictures
 from sena.images.questions import by_picture, questions_about
+from sena.mini.stranger import hint_of
 from sena.models.load import load_under, load_without_weights
 from sena.models.template import for_data
 from sena.progress import Reporter, Task
@@ -51,7 +52,7 @@ def sweep(
         eye = load_without_weights(names.model_or_run(recipe.model.name))
         for cell in tried:
             demand(eye, cell.kind, cell.strength)
-        begin(folder, recipe)
+        reporter.say(f"{'Going on with the' if begin(folder, recipe) else 'A new'} sweep in {out}")
         parts = _ask(folder, recipe, tried, reporter)
         clean = [each for number in range(parts) for each in tables.read(folder.part(number, "clean"), Clean)]
         _tell_drops(folder, parts, clean, reporter)
@@ -67,6 +68,8 @@ def _ask(folder: SweepFolder, recipe: Recipe, tried: Sequence[Cell], reporter: R
     """Ask whatever was not asked before, a window of images at a time. Returns the number of windows."""
     sources = names.sources(recipe.images, recipe.question.given)
     images = sample(folder, recipe, sources)
+    if told := hint_of(names.model_or_run(recipe.model.name), sources):
+        reporter.say(f"note: {told}")
     given = recipe.question.given
     asked = by_picture(questions_about(images, sources, given)) if given else {}
     context = Context(recipe.run.seed, 1, tuple(sorted(image.id for image in images)), asked)
