@@ -15,8 +15,9 @@ from sena.ablate.picture import draw
 from sena.ablate.run import make_cells
 from sena.ablate.table import markdown, summary
 from sena.cli.main import run_program
-from sena.errors import SenaError
+from sena.errors import RunFolderError, SenaError
 from sena.mini import mini_folder
+from sena.runs.folder import locked
 from sena.stats import over_runs
 
 BASE = str(mini_folder())
@@ -125,6 +126,11 @@ def test_what_is_there_is_not_run_again(tmp_path: Path) -> None:
     found = ablate(["no-check"], tmp_path, [0], tmp_path / "none")
     assert {name: recipe["runs"] for name, recipe in found["recipes"].items()} == {"sena": 1, "no-check": 1}
     assert (tmp_path / "evidence.json").is_file()
+
+
+def test_two_commands_do_not_fill_one_table_at_once(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(RunFolderError, match="in use by process"):
+        ablate(["no-check"], tmp_path, [0], tmp_path / "none")
 
 
 def test_a_recipe_that_does_not_exist_is_told_before_anything_runs(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from sena.ablate.table import summary
 from sena.errors import SenaError
 from sena.progress import Reporter
 from sena.recipes import names
+from sena.runs.folder import locked
 
 SECONDS = 1800
 """Longest a cell may take before it counts as failed."""
@@ -46,14 +47,19 @@ def ablate(
 
 
 def run_cells(cells: Sequence[Cell], out: Path, jobs: int = 0, reporter: Reporter | None = None) -> Found:
-    """Run those cells that have no result yet, `jobs` at a time (0 for one a core). Returns all results."""
-    reporter, there = reporter or Reporter(), kept_cells(cells, out)
-    waiting = [cell for cell, made in there.items() if made is None]
-    reporter.say(f"{len(cells) - len(waiting)} of {len(cells)} cells are there, {len(waiting)} are to be run")
-    with reporter.stage("cells", len(waiting)) as task, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        for cell in pool.map(lambda cell: _in_process(cell, out), waiting):
-            task.advance(1, cell.name)
-    made = kept_cells(waiting, out)
+    """Run those cells that have no result yet, `jobs` at a time (0 for one a core). Returns all results.
+
+    Raises RunFolderError when another process fills the same `out`: two of them would run into one another's cells.
+    """
+    reporter = reporter or Reporter()
+    with locked(out):
+        there = kept_cells(cells, out)
+        waiting = [cell for cell, made in there.items() if made is None]
+        reporter.say(f"{len(cells) - len(waiting)} of {len(cells)} cells are there, {len(waiting)} are to be run")
+        with reporter.stage("cells", len(waiting)) as task, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+            for cell in pool.map(lambda cell: _in_process(cell, out), waiting):
+                task.advance(1, cell.name)
+        made = kept_cells(waiting, out)
     if None in made.values():
         reporter.say("The source changed while cells ran: what the old one made counts as not yet run", "red")
     return {**there, **made}
