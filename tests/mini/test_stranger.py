@@ -51,9 +51,7 @@ def test_of_a_source_the_first_picture_is_looked_at(photos: Path) -> None:
     assert hint_of(BASE, [folder]) == ""
 
 
-def test_ask_chat_answer_and_check_say_so(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_verb_says_so(photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """And none of them of a picture of its world."""
     monkeypatch.chdir(photos.parent)
     answer = ["answer", "mini", "--questions", "q.jsonl", "--images"]
@@ -62,5 +60,6 @@ def test_ask_chat_answer_and_check_say_so(
         for command in (["ask", "mini", picture, CUP], [*answer, picture, "--out", out]):
             assert run_program(command) == 0
             assert (f"of {Path(picture).name} means" in capsys.readouterr().err.replace("photos/", "")) is says
-    assert run_program(["check", "--model", "mini", "--images", "photos", "--limit", "1", "--rounds", "1"]) == 0
-    assert "note: The miniature knows pictures of its own world" in capsys.readouterr().out
+    for verb in (["check"], ["pairs", "--out", "run"]):
+        assert run_program([*verb, "demo", "--images", "photos", "--limit", "1", "--set", "run.rounds=1"]) == 0
+        assert "note: The miniature knows pictures of its own world" in capsys.readouterr().out.replace("\n", " ")

@@ -23,6 +23,7 @@ from sena.engines.looks import demand
 from sena.errors import RunFolderError
 from sena.images.pictures import Pictures
 from sena.images.sources import Source
+from sena.mini import stranger
 from sena.models import families
 from sena.models.bound import bound
 from sena.models.load import load_config, load_under, load_without_weights, resolve_device, resolve_dtype
@@ -163,8 +164,7 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         run = create_run(out, recipes.dump(recipe), _manifest(recipe))
         reporter.log = run.log
         reporter.say(f"A new run in {copies.named(out)}")
-        remark = families.remark(families.kind(load_config(names.model_folder(recipe.model.name))))
-        if remark:
+        for remark in _remarks(recipe):
             reporter.say(remark)
     plan = files.read_json(run.manifest)["plan"]
     settle(recipe, plan)
@@ -174,6 +174,15 @@ def open_job(recipe: Recipe, out: Path, reporter: Reporter | None) -> Iterator[J
         yield Job(recipe, run, reporter, metrics, plan)
     finally:
         metrics.close()
+
+
+def _remarks(recipe: Recipe) -> list[str]:
+    """What to know of the model before it is asked."""
+    model = names.model_folder(recipe.model.name)
+    said = [families.remark(families.kind(load_config(model)))]
+    if stranger.is_miniature(model):
+        said.append(stranger.hint_of(model, names.sources(recipe.images)))
+    return [f"note: {each}" for each in said if each]
 
 
 def settle(recipe: Recipe, plan: dict[str, Any]) -> None:
