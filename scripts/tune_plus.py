@@ -30,11 +30,12 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "supported": {"filters": {"names": [*USUAL, "unsupported"]}},
     "samples": {"samples": {"count": 4, "rejected": "spoiled"}},
     "rounds-6": {"run": {"rounds": 6}},
+    "rounds-9": {"run": {"rounds": 9}},
     "ipo": {"dpo": {"loss": "ipo"}},
     "per-token": {"dpo": {"per_token": True}},
     "alignment-half": {"alignment": {"weight": 0.5}},
 }
-"""What each changes in `sena`. A recipe of six rounds shares the same 900 pictures among them."""
+"""What each changes in `sena`. A recipe of more rounds shares the same 900 pictures among them."""
 
 
 def main() -> None:
