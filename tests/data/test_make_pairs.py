@@ -9,12 +9,12 @@ from PIL import Image as PIL
 
 from sena.data import shards
 from sena.data.make_pairs import Tables, make_pairs
-from sena.data.run_stage import run_stage
+from sena.data.run_stage import Dropped, run_stage
 from sena.engines.scripted import ScriptedEngine
 from sena.errors import ImageError, RunFolderError, SenaError
 from sena.images.kinds import shown
 from sena.recipes.recipe import Recipe, load_recipe
-from sena.records import Again, Corruption, Drop, Image, Reply, Request, Row
+from sena.records import Again, Corruption, Drop, Image, Pair, Reply, Request, Row
 from sena.runs.folder import RoundFolder
 from sena.stages.base import Context
 
@@ -261,3 +261,35 @@ def test_compact_counts_every_row(tmp_path: Path) -> None:
     assert funnel["dropped"] == {"filter": {"identical": 1}, "open": {"missing": 1}}
     assert funnel["reencoded_differently"] == 1.0
     assert 2 * funnel["answers"] == funnel["pairs"] + sum(funnel["dropped"]["filter"].values())
+
+
+def test_a_choice_drops_the_others(tmp_path: Path) -> None:
+    """Of three pairs the first in id order is kept; a shard that failed is counted with its reason."""
+    from sena.runs import tables as parquet
+
+    folder = RoundFolder(tmp_path, 1)
+    parquet.write(folder.images, Image, images("good", "good2", "lost"))
+    made = run(scripted(ENGLISH), ["good", "good2"])
+    shards.write_shard(folder.shard(0), made, images("good", "good2"), {})
+    funnel = shards.compact(folder, [0], lambda pairs: pairs[:1], [shards.given_up("lost", "shard failed")])
+    kept = parquet.read(folder.table("pairs"), Pair)
+    assert kept == sorted(made.pairs, key=lambda pair: pair.id)[:1]
+    assert (funnel["pairs"], funnel["images_with_pairs"]) == (1, 1)
+    assert funnel["dropped"]["choose"] == {"over max_pairs": len(made.pairs) - 1}
+    assert funnel["dropped"]["worker"] == {"shard failed": 1}
+    assert len(parquet.read(folder.table("drops"), Dropped)) == sum(
+        count for reasons in funnel["dropped"].values() for count in reasons.values()
+    )
+
+
+def test_shards_of_a_table_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
+    from sena.runs import tables as parquet
+    from sena.runs.stored import Stored
+
+    all_of_them = images("a", "b", "c", "d", "e")
+    parquet.write(tmp_path / "images.parquet", Image, all_of_them)
+    parts = shards.split(Stored(tmp_path / "images.parquet", Image), 2)
+    assert [list(part) for part in parts] == [list(part) for part in shards.split(all_of_them, 2)]
+    assert parts[1:] == [all_of_them[2:4], all_of_them[4:]]
+    names = [shards.Names(parts, number) for number in range(3)]
+    assert [(len(each), tuple(each)) for each in names] == [(2, ("a", "b")), (2, ("c", "d")), (1, ("e",))]

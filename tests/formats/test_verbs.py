@@ -89,7 +89,7 @@ def test_the_same_command_goes_on_and_another_file_is_refused(
 
 @pytest.mark.parametrize(
     "place",
-    ["sena.data.shards.count_rows", "sena.runs.tables.write", "sena.align.reference.read", "sena.align.schedule.rate"],
+    ["sena.data.funnel.count_rows", "sena.runs.tables.write", "sena.align.reference.read", "sena.align.schedule.rate"],
 )
 @pytest.mark.parametrize("calls", [1, 2])
 def test_a_run_that_was_stopped_goes_on_to_the_same_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -72,3 +73,14 @@ def test_a_picture_larger_than_the_room_is_given_all_the_same(source: Shelf) -> 
 def test_a_source_that_is_gone_is_named(source: Shelf) -> None:
     with pytest.raises(SenaError, match=r"drawn from a, which images\.sources lacks"):
         Pictures(images_of(source), {"b": source})
+
+
+def test_a_mapping_is_asked_only_for_what_is_wanted(source: Shelf) -> None:
+    """A source that is gone is told when its picture is asked for."""
+    known = {image.id: image for image in images_of(source)}
+    wanted, other = list(known)[:2]
+    known[other] = replace(known[other], source="gone")
+    pictures = Pictures(known, {"a": source})
+    assert pictures.open(wanted).size == (16, 12)
+    with pytest.raises(SenaError, match=r"drawn from gone, which images\.sources lacks"):
+        pictures.open(other)

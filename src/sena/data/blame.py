@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ class Work:
     """
 
     shard: int
-    images: tuple[str, ...]
+    images: Sequence[str]
     retries: int = 2
     deaths: int = 0
     why: str = ""

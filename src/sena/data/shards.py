@@ -2,27 +2,72 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from sena import files
+from sena.data.funnel import COUNTED, Funnel
+from sena.data.join import in_id_order
 from sena.data.make_pairs import Tables
 from sena.data.run_stage import Dropped, Said, dropped_pair
 from sena.errors import RunFolderError
 from sena.records import Image, Pair, Row
 from sena.runs import tables as parquet
 from sena.runs.folder import RoundFolder
+from sena.runs.stored import Stored
 
 KINDS: dict[str, type] = {"questions": Row, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
 
 
-def split(images: Sequence[Image], size: int) -> list[Sequence[Image]]:
-    """The round's images in id order, cut into shards of `size`: the same cut for every number of workers."""
-    ordered = sorted(images, key=lambda image: image.id)
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+@dataclass(frozen=True, slots=True)
+class Parts(Sequence[Sequence[Image]]):
+    """The round's images in id order, cut into shards of `size`. Each is read when it is asked for."""
+
+    images: Sequence[Image]
+    size: int
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // self.size)
+
+    @overload
+    def __getitem__(self, key: int) -> Sequence[Image]: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> list[Sequence[Image]]: ...
+
+    def __getitem__(self, key: int | slice) -> Sequence[Image] | list[Sequence[Image]]:
+        places = range(len(self))[key]
+        if not isinstance(places, int):
+            return [self[place] for place in places]
+        return self.images[places * self.size : (places + 1) * self.size]
+
+
+@dataclass(frozen=True, slots=True)
+class Names(Sequence[str]):
+    """The ids of a shard's images, read when somebody asks which they are."""
+
+    parts: Parts
+    shard: int
+
+    def __len__(self) -> int:
+        return min(self.parts.size, len(self.parts.images) - self.shard * self.parts.size)
+
+    @overload
+    def __getitem__(self, key: int) -> str: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> list[str]: ...
+
+    def __getitem__(self, key: int | slice) -> str | list[str]:
+        return [image.id for image in self.parts[self.shard]][key]
+
+
+def split(images: Sequence[Image], size: int) -> Parts:
+    """The round's images cut into shards of `size`: the same cut for every number of workers. A table's are in id order
+    as they lie; others are put so."""
+    return Parts(images if isinstance(images, Stored) else sorted(images, key=lambda image: image.id), size)
 
 
 def write_shard(folder: Path, tables: Tables, images: Sequence[Image], plan: dict[str, Any]) -> None:
@@ -56,49 +101,49 @@ def given_up(image: str, reason: str) -> Dropped:
 
 def compact(
     round_folder: RoundFolder,
-    numbers: Iterable[int],
-    choose: Callable[[list[Pair]], list[Pair]] = list,
-    lost: Sequence[Dropped] = (),
+    numbers: Sequence[int],
+    choose: Callable[[list[Pair]], list[Pair]] | None = None,
+    lost: Iterable[Dropped] = (),
 ) -> dict[str, Any]:
     """Join the tables of the shards `numbers` in id order and count the rows on their way. Written once, and then only
-    read.
+    read. Few rows are in memory at a time, but for all pairs where there is something to `choose`.
 
     `choose` says what of all pairs, in id order, is learned from; the others are dropped as `over max_pairs`. `lost`
     are drops of no shard, since theirs failed.
     Returns the funnel: `drawn`, `questions`, `answers`, `pairs` and `dropped` (stage: reason: count).
     """
     folders = [round_folder.shard(number) for number in numbers]
-    joined = {
-        name: [record for folder in folders for record in parquet.read(folder / f"{name}.parquet", kind)]
-        for name, kind in KINDS.items()
-    }
-    joined = {name: sorted(records, key=lambda record: record.id) for name, records in joined.items()}
-    made, joined["pairs"] = joined["pairs"], choose(joined["pairs"])
-    kept = {pair.id for pair in joined["pairs"]}
-    over = [dropped_pair(pair, "choose", "over max_pairs") for pair in made if pair.id not in kept]
-    joined["drops"] = sorted([*joined["drops"], *over, *lost], key=lambda drop: drop.id)
-    for name, kind in KINDS.items():
-        parquet.write(round_folder.table(name), kind, joined[name])
-    funnel = count_rows(parquet.read(round_folder.images, Image), joined)
-    files.write_json(round_folder.funnel, funnel)
-    return funnel
+    aside, funnel, more = round_folder.path / ".join", Funnel(), list(lost)
+    counted = dict(COUNTED)
+    if choose is not None:
+        counted.pop("pairs")
+        chosen, over = _choose(folders, choose)
+        funnel.add({"pairs": chosen})
+        parquet.write(round_folder.table("pairs"), Pair, chosen)
+        more = [*over, *more]
+    for name in counted:
+        extra = more if name == "drops" else []
+        parts = _parts(folders, name, extra)
+        parquet.write_arrow(round_folder.table(name), KINDS[name], in_id_order(parts, aside))
+    for folder in folders:
+        funnel.add({name: parquet.read(folder / f"{name}.parquet", kind) for name, kind in counted.items()})
+    funnel.add({"drops": more})
+    told = funnel.told(len(Stored(round_folder.images, Image)))
+    files.write_json(round_folder.funnel, told)
+    return told
 
 
-def count_rows(images: Sequence[Image], tables: dict[str, list[Any]]) -> dict[str, Any]:
-    """The funnel of one round, from its tables alone."""
-    dropped: dict[str, Counter[str]] = {}
-    for drop in tables["drops"]:
-        dropped.setdefault(drop.stage, Counter())[drop.reason] += 1
-    known = [said.stable for said in tables["replies"] if said.stable is not None]
-    pairs = tables["pairs"]
-    return {
-        "images": len(images),
-        "questions": len(tables["questions"]),
-        "answers": len(tables["answers"]),
-        "pairs": len(pairs),
-        "pairs_by_kind": dict(sorted(Counter(pair.kind for pair in pairs).items())),
-        "images_with_pairs": len({pair.image_id for pair in pairs}),
-        "dropped": {stage: dict(sorted(reasons.items())) for stage, reasons in sorted(dropped.items())},
-        "replies": len(tables["replies"]),
-        "reencoded_differently": sum(not stable for stable in known) / len(known) if known else 0.0,
-    }
+def _parts(folders: Iterable[Path], name: str, more: Sequence[Any]) -> Iterator[Any]:
+    """A table of all shards, then `more` records, as Arrow tables."""
+    for folder in folders:
+        yield parquet.read_arrow(folder / f"{name}.parquet", KINDS[name])
+    yield parquet.arrow(KINDS[name], more)
+
+
+def _choose(folders: Iterable[Path], choose: Callable[[list[Pair]], list[Pair]]) -> tuple[list[Pair], list[Dropped]]:
+    """All shards' pairs in id order, those that are learned from and those that are not."""
+    made = [pair for folder in folders for pair in parquet.read(folder / "pairs.parquet", Pair)]
+    made.sort(key=lambda pair: pair.id)
+    chosen = choose(made)
+    kept = {pair.id for pair in chosen}
+    return chosen, [dropped_pair(pair, "choose", "over max_pairs") for pair in made if pair.id not in kept]

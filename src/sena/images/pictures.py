@@ -22,20 +22,28 @@ class Pictures:
 
     def __init__(
         self,
-        images: Iterable[Image],
+        images: Iterable[Image] | Mapping[str, Image],
         sources: Mapping[str, Source],
         limits: LimitsConfig = LimitsConfig(),
         keep_pixels: int = 32_000_000,
     ) -> None:
-        """Raises SenaError when an image was drawn from a source that is not among `sources`."""
-        self._images = {image.id: image for image in images}
+        """`images` may be a mapping from their ids, which is then asked for those that are wanted.
+
+        Raises SenaError when an image was drawn from a source that is not among `sources`; of a mapping's images when
+        they are asked for.
+        """
+        self._images: Mapping[str, Image] = (
+            images if isinstance(images, Mapping) else {image.id: image for image in images}
+        )
         self._sources = dict(sources)
         self._limits = limits
         self._keep_pixels = keep_pixels
         self._kept: dict[str, PIL.Image] = {}  # the longest unused first
-        lost = {image.source for image in self._images.values()} - self._sources.keys()
+        self._held = 0
+        known = () if isinstance(images, Mapping) else self._images.values()
+        lost = {image.source for image in known} - self._sources.keys()
         if lost:
-            raise SenaError(f"Pictures were drawn from {sorted(lost)[0]}, which images.sources lacks: name it again")
+            raise _lost(min(lost))
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._images
@@ -49,6 +57,7 @@ class Pictures:
         picture = self._kept.pop(image_id, None)
         if picture is None:
             picture = decode(self.read(image_id), self._limits)
+            self._held += _room(picture)
         self._kept[image_id] = picture
         self._forget()
         return picture.copy()
@@ -56,6 +65,8 @@ class Pictures:
     def read(self, image_id: str) -> bytes:
         """The picture's file, undecoded. Raises as `open` does, but for what is wrong inside of the file."""
         image = self._images[image_id]
+        if image.source not in self._sources:
+            raise _lost(image.source)
         data = self._sources[image.source].read(image.path)
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise ImageError("changed since it was drawn", f"{image.source}: {image.path}")
@@ -63,7 +74,13 @@ class Pictures:
 
     def _forget(self) -> None:
         """Let go of the longest unused until the rest fits."""
-        held = sum(picture.width * picture.height for picture in self._kept.values())
-        while held > self._keep_pixels:
-            picture = self._kept.pop(next(iter(self._kept)))
-            held -= picture.width * picture.height
+        while self._held > self._keep_pixels:
+            self._held -= _room(self._kept.pop(next(iter(self._kept))))
+
+
+def _room(picture: PIL.Image) -> int:
+    return picture.width * picture.height
+
+
+def _lost(source: str) -> SenaError:
+    return SenaError(f"Pictures were drawn from {source}, which images.sources lacks: name it again")

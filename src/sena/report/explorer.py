@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from sena.data.funnel import DropKey, PairKey
 from sena.data.run_stage import Dropped
 from sena.ids import child
 from sena.records import Image, Pair, Row
 from sena.report.entries import Entry, Scores, of_drop, of_pair, to_json
 from sena.report.gallery import Picture, Pictures, sample
-from sena.report.read import DropKey, PairKey, RoundData
+from sena.report.read import RoundData
 from sena.seeds import derive
 
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}

@@ -9,48 +9,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sena import files
+from sena.data.funnel import COUNTED, count_rows
 from sena.data.run_stage import Dropped, Said
 from sena.images.sources import Skipped
 from sena.records import Image, Pair, Row
 from sena.runs import tables as parquet
 from sena.runs.folder import RoundFolder, RunFolder
+from sena.runs.stored import Stored
 
 Figure = dict[str, float]
 KINDS: dict[str, type] = {"questions": Row, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
+TABLES: dict[str, type] = {**KINDS, "images": Image}
+LAST = chr(0x10FFFF)
+"""Behind all other letters."""
 Key = TypeVar("Key")
 STAGES = ("question", "check", "answer", "enhance", "reject")
-
-
-@dataclass(frozen=True, slots=True)
-class PairKey:
-    """As much of a pair as is needed to choose some of a million."""
-
-    id: str
-    image_id: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropKey:
-    id: str
-    stage: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RowKey:
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyKey:
-    stable: bool | None
-
-
-COUNTED: dict[str, type] = {
-    "questions": RowKey, "answers": RowKey, "pairs": PairKey, "drops": DropKey, "replies": ReplyKey
-}  # fmt: skip
-"""As much of each table as counting the rows needs."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +54,8 @@ class RoundData:
             return files.read_json(self.folder.funnel)
         if not self.folder.images.is_file():
             return {}
-        from sena.data.shards import count_rows
-
-        return count_rows(self.images, {name: self.keys(name, kind) for name, kind in COUNTED.items()})
+        images = len(Stored(self.folder.images, Image))
+        return count_rows(images, {name: self.keys(name, kind) for name, kind in COUNTED.items()})
 
     @cached_property
     def imported(self) -> dict[str, str]:
@@ -127,7 +99,13 @@ class RoundData:
         """The records of a table whose `column` is one of `values`, without holding the others."""
         wanted = [(column, "in", sorted(set(values)))]
         paths = table_files(self.folder, name) if wanted[0][2] else []
-        return [record for path in paths for record in parquet.read(path, KINDS[name], wanted)]
+        return [record for path in paths for record in parquet.read(path, TABLES[name], wanted)]
+
+    def beginning(self, name: str, letters: str) -> list[Any]:
+        """The records of a table whose id begins so."""
+        wanted = [("id", ">=", letters), ("id", "<", letters + LAST)]
+        kind = TABLES[name]
+        return [record for path in table_files(self.folder, name) for record in parquet.read(path, kind, wanted)]
 
     def said_of(self, image_ids: Iterable[str]) -> dict[str, list[Said]]:
         """The replies about a few pictures by row id, in the order of their stages."""

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Group
 from rich.rule import Rule
 from rich.text import Text
 
+from sena.data.funnel import RowKey
 from sena.data.run_stage import Dropped, Said
 from sena.errors import SenaError
 from sena.images.kinds import told
 from sena.records import Pair, Row
-from sena.report.read import RoundData, read_rounds, turn
+from sena.report.read import KINDS, RoundData, read_rounds, turn
 from sena.runs.folder import RunFolder
 from sena.text import printable
 
+Known = dict[str, list[Any]]
+"""What a round's tables hold about one image."""
 SHOWN_CANDIDATES = 5
+MOST_COMPARED = 100_000
+"""Ids among which the nearest to a wrong one are looked for."""
 FIELDS = (
     ("question", "question"),
     ("describe_prompt", "describe prompt"),
@@ -49,86 +56,88 @@ def story(run: RunFolder, wanted: str) -> Group:
     Raises SenaError with the nearest ids for an id that is not there, or that several begin with.
     """
     found = _find(run, wanted.strip())
+    known = {name: found.data.some(name, "image_id", [found.image_id]) for name in KINDS}
     parts: list[Text | Rule] = [_line(f"{found.what} {found.id}, round {found.data.number}", "bold")]
     parts += _image(found)
-    row_ids = [found.row_id] if found.row_id else _rows_of(found)
+    row_ids = [found.row_id] if found.row_id else _rows_of(known)
     for row_id in row_ids:
-        parts += _row(found, row_id)
-    lost = [drop for drop in found.data.drops if drop.id == found.image_id]
+        parts += _row(found, row_id, known)
+    lost = [drop for drop in known["drops"] if drop.id == found.image_id]
     return Group(*parts, *(line for drop in lost for line in _drop(drop)))
 
 
 def _find(run: RunFolder, wanted: str) -> Found:
-    """An exact id first, else the only one that begins so. Tables are read round by round until one has it."""
-    begun: dict[str, Found] = {}
-    known: set[str] = set()
-    for data in read_rounds(run):
-        for found in _ids(data):
+    """An exact id first, else the only one that begins so."""
+    rounds, begun = read_rounds(run), dict[str, Found]()
+    for data in rounds if wanted else []:
+        for found in _beginning(data, wanted):
             if found.id == wanted:
                 return found
-            known.add(found.id)
-            if wanted and found.id.startswith(wanted):
-                begun.setdefault(found.id, found)
+            begun.setdefault(found.id, found)
     if len(begun) == 1:
         return next(iter(begun.values()))
     if begun:
         some = ", ".join(f"{found.id} ({found.what})" for found in list(begun.values())[:SHOWN_CANDIDATES])
         raise SenaError(f"{len(begun)} ids in {run.path} begin with {wanted}: give more of it, for example {some}")
-    near = difflib.get_close_matches(wanted, sorted(known), n=3, cutoff=0.3)
+    known = list(itertools.islice((each for data in rounds for each in _ids(data)), MOST_COMPARED))
+    near = difflib.get_close_matches(wanted, sorted(set(known)), n=3, cutoff=0.3)
     mend = f"nearest: {', '.join(near)}" if near else "the report and pairs.parquet name the ids"
     raise SenaError(f"There is no row, pair or image {printable(wanted)!r} in {run.path}; {mend}")
 
 
-def _ids(data: RoundData) -> Iterable[Found]:
-    """Every id of a round: images, rows, pairs, and what was dropped."""
-    for image in data.images:
+def _beginning(data: RoundData, wanted: str) -> Iterable[Found]:
+    """What in a round has an id that begins so: images, rows, pairs, and what was dropped. Only those are read."""
+    for image in data.beginning("images", wanted):
         yield Found(image.id, "image", data, image.id)
-    for row in (*data.answers, *data.questions):
+    for row in (*data.beginning("answers", wanted), *data.beginning("questions", wanted)):
         yield Found(row.id, "row", data, row.image_id, row.id)
-    for pair in data.pairs:
+    for pair in data.beginning("pairs", wanted):
         yield Found(pair.id, "pair", data, pair.image_id, pair.row_id)
-    owners = _owners(data)
-    for drop in data.drops:
+    for drop in data.beginning("drops", wanted):
         if drop.kind == "row":
             yield Found(drop.id, "row", data, drop.image_id, drop.id)
         elif drop.kind != "image":
+            owners = _owners(data.some("answers", "image_id", [drop.image_id]))
             yield Found(drop.id, "pair", data, drop.image_id, owners.get(drop.id, ""))
 
 
-def _owners(data: RoundData) -> dict[str, str]:
+def _ids(data: RoundData) -> Iterable[str]:
+    """Every id of a round."""
+    for name in ("images", "answers", "questions", "pairs", "drops"):
+        yield from (key.id for key in data.keys(name, RowKey))
+
+
+def _owners(answers: Iterable[Row]) -> dict[str, str]:
     """Pair id to row id, for pairs that were dropped: a pair's id is made from its row's."""
     from sena.ids import child
 
-    return {child(row.id, kind): row.id for row in data.answers for kind in ("description", "answer")}
+    return {child(row.id, kind): row.id for row in answers for kind in ("description", "answer")}
 
 
-def _rows_of(found: Found) -> list[str]:
+def _rows_of(known: Known) -> list[str]:
     """The rows of an image, in the order of their ids, those that were dropped included."""
-    data = found.data
-    rows = [row.id for row in (*data.answers, *data.questions) if row.image_id == found.image_id]
-    dropped = [drop.id for drop in data.drops if drop.image_id == found.image_id and drop.kind == "row"]
-    return sorted({*rows, *dropped})
+    rows = [row.id for row in (*known["answers"], *known["questions"])]
+    return sorted({*rows, *(drop.id for drop in known["drops"] if drop.kind == "row")})
 
 
 def _image(found: Found) -> list[Text | Rule]:
-    image = next((image for image in found.data.images if image.id == found.image_id), None)
+    image = next(iter(found.data.some("images", "id", [found.image_id])), None)
     if image is None:
         return [_field("image", found.image_id)]
     return [_field("image", f"{image.id}  {image.source}: {image.path}  ({image.width} x {image.height})")]
 
 
-def _row(found: Found, row_id: str) -> list[Text | Rule]:
+def _row(found: Found, row_id: str, known: Known) -> list[Text | Rule]:
     """Question, texts, raw replies, pairs, drops of one row."""
-    data = found.data
-    row = next((row for row in (*data.answers, *data.questions) if row.id == row_id), None)
+    row = next((row for row in (*known["answers"], *known["questions"]) if row.id == row_id), None)
     parts: list[Text | Rule] = [Rule(Text(printable(f"row {row_id}")), align="left")]
     parts += _texts(row) if row else []
-    said = [reply for reply in data.replies if reply.id == row_id or reply.id.startswith(f"{row_id}/")]
+    said = [reply for reply in known["replies"] if reply.id == row_id or reply.id.startswith(f"{row_id}/")]
     parts += [line for reply in sorted(said, key=turn) for line in _said(reply)]
-    pairs = [pair for pair in data.pairs if pair.row_id == row_id]
-    owners = _owners(data)
-    drops = [drop for drop in data.drops if drop.id == row_id or owners.get(drop.id) == row_id]
-    scores = data.scores_of(pair.id for pair in pairs)
+    pairs = [pair for pair in known["pairs"] if pair.row_id == row_id]
+    owners = _owners(known["answers"])
+    drops = [drop for drop in known["drops"] if drop.id == row_id or owners.get(drop.id) == row_id]
+    scores = found.data.scores_of(pair.id for pair in pairs)
     parts += [line for pair in pairs for line in _pair(pair, scores.get(pair.id))]
     return [*parts, *(line for drop in drops for line in _drop(drop))]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sena import copies, files
 from sena.data import shards
@@ -16,16 +16,17 @@ from sena.rounds import watching
 from sena.rounds.job import Job
 from sena.rounds.mapping import make_shards
 from sena.runs import tables
+from sena.runs.stored import Stored
 from sena.seeds import derive
 from sena.stages.control import controlled
 from sena.stages.pair import thinned
 
 
-def draw_images(job: Job, number: int) -> list[Image]:
+def draw_images(job: Job, number: int) -> Stored[Image]:
     """The round's images, drawn once and frozen; those of earlier rounds are never drawn again."""
     folder = job.round(number)
     if folder.images.is_file():
-        return tables.read(folder.images, Image)
+        return Stored(folder.images, Image)
     watching.set_aside(job)
     earlier = [job.round(before) for before in range(number)]
     used = Used.of(
@@ -37,7 +38,7 @@ def draw_images(job: Job, number: int) -> list[Image]:
     tables.write(folder.skipped, Skipped, drawn.skipped)
     tables.write(folder.images, Image, drawn.images)
     job.say(f"  {drawn.summary()}")
-    return list(drawn.images)
+    return Stored(folder.images, Image)
 
 
 def given_questions(job: Job, number: int, images: Sequence[Image]) -> None:
@@ -50,23 +51,22 @@ def given_questions(job: Job, number: int, images: Sequence[Image]) -> None:
         tables.write(table, Asked, questions_about(images, found.sources, given))
 
 
-def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]:
-    """The round's pairs, from all shards. A shard that is whole is not done again."""
+def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> Stored[Pair]:
+    """The round's pairs, from all shards, on the disk. A shard that is whole is not done again."""
     folder = job.round(number)
     if not folder.funnel.is_file():
         parts = shards.split(images, job.plan["shard"])
         given_questions(job, number, images)
         failed = make_shards(job, number, images, parts)
         copies.fetch(folder.path / "shards")  # what workers on other machines have put into the store
-        seed = derive(job.recipe.run.seed, number, "pairs")
         shards.compact(
             folder,
             [place for place in range(len(parts)) if place not in failed],
-            lambda pairs: controlled(thinned(pairs, job.recipe.filters.max_pairs, seed), job.recipe.pair, seed),
+            _choice(job, number),
             [shards.given_up(image.id, "shard failed") for place in sorted(failed) for image in parts[place]],
         )
     funnel = files.read_json(folder.funnel)
-    pairs = tables.read(folder.table("pairs"), Pair)
+    pairs = Stored(folder.table("pairs"), Pair)
     dropped = sum(count for reasons in funnel["dropped"].values() for count in reasons.values())
     job.say(f"  {len(pairs)} pairs of {funnel['images_with_pairs']} images; {dropped} rows and pairs dropped")
     if not pairs:
@@ -75,3 +75,11 @@ def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> list[Pair]
             f"with `sena check --try 4`"
         )
     return pairs
+
+
+def _choice(job: Job, number: int) -> Callable[[list[Pair]], list[Pair]] | None:
+    """Which of all pairs are learned from, and as what; None where the recipe takes them as they are."""
+    filters, pair, seed = job.recipe.filters, job.recipe.pair, derive(job.recipe.run.seed, number, "pairs")
+    if filters.max_pairs is None and pair.control == "none":
+        return None
+    return lambda pairs: controlled(thinned(pairs, filters.max_pairs, seed), pair, seed)

@@ -38,7 +38,7 @@ def _rounds(job: Job, recipe: Recipe) -> None:
     for number in range(1, recipe.run.rounds + 1):
         job.say_round(number)
         images = data_half.draw_images(job, number)
-        pairs = data_half.make_all_pairs(job, number, images)
+        pairs = list(data_half.make_all_pairs(job, number, images))
         reference = training_half.score_reference(job, number, pairs)
         training_half.train_policy(job, number, pairs, reference)
         evidence.judge(job, number)

@@ -36,6 +36,7 @@ from sena.records import Image
 from sena.runs import trackers
 from sena.runs.folder import RoundFolder, RunFolder, create_run, open_run
 from sena.runs.metrics import Metrics, peak_memory, reset_peak
+from sena.runs.stored import Stored
 from sena.runs.trackers import Trackers
 
 MAY_CHANGE = (
@@ -67,7 +68,8 @@ class Job:
         return names.sources(self.recipe.images, self.recipe.question.given)
 
     def pictures(self, images: Sequence[Image]) -> Pictures:
-        return Pictures(images, {source.name: source for source in self.sources}, self.recipe.images.limits)
+        known = images.by_id() if isinstance(images, Stored) else images
+        return Pictures(known, {source.name: source for source in self.sources}, self.recipe.images.limits)
 
     def round(self, number: int) -> RoundFolder:
         return self.run.round(number)

@@ -18,6 +18,7 @@ from sena.data.blame import Work
 from sena.data.crew import OpenCrew, Task
 from sena.data.pool import work_off
 from sena.data.processes import processes, visible_gpus
+from sena.data.shards import Names, Parts
 from sena.errors import SenaError
 from sena.models.load import resolve_device
 from sena.records import Image
@@ -43,7 +44,7 @@ class Figures:
         self.faults.update(made["faults"])
 
 
-def make_shards(job: Job, number: int, images: Sequence[Image], parts: Sequence[Sequence[Image]]) -> set[int]:
+def make_shards(job: Job, number: int, images: Sequence[Image], parts: Parts) -> set[int]:
     """Make those of the shards `parts` that are not whole yet.
 
     Returns the shards that failed if the recipe goes on without them, else raises SenaError that says how many did.
@@ -53,10 +54,10 @@ def make_shards(job: Job, number: int, images: Sequence[Image], parts: Sequence[
     files.remove(folder.failed)
     if not left:
         return set()
-    before = len(images) - sum(len(parts[place]) for place in left)
+    works = [Work(place, Names(parts, place), job.recipe.compute.retries) for place in left]
+    before = len(images) - sum(len(work.images) for work in works)
     if before:
         job.say(f"  {before} of {len(images)} images were done before")
-    works = [Work(place, tuple(image.id for image in parts[place]), job.recipe.compute.retries) for place in left]
     figures = Figures()
     with served(job, number):
         failed = _inline(job, number, works, figures) if _is_inline(job) else _crew(job, number, images, works, figures)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sena import copies, files
-from sena.data import shards
+from sena.data import funnel, shards
 from sena.errors import RunFolderError
 from sena.formats.read import Imported, file_of, read_pairs, source_config
 from sena.images.sources import Skipped
@@ -99,6 +99,6 @@ def _write(folder: RoundFolder, found: Imported) -> None:
     rows = {**{name: [] for name in shards.KINDS}, "pairs": sorted(found.pairs, key=lambda pair: pair.id)}
     for name, kind in shards.KINDS.items():
         tables.write(folder.table(name), kind, rows[name])
-    files.write_json(folder.funnel, shards.count_rows(found.images, rows))
+    files.write_json(folder.funnel, funnel.count_rows(len(found.images), rows))
     tables.write(folder.skipped, Skipped, [])
     tables.write(folder.images, Image, found.images)

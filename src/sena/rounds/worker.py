@@ -22,6 +22,7 @@ from sena.engines.looks import demand
 from sena.engines.server import ServerEngine
 from sena.engines.vllm import VllmEngine
 from sena.errors import ImageError, SenaError
+from sena.images.paths import Paths
 from sena.images.pictures import Pictures
 from sena.images.questions import Asked, by_picture
 from sena.models.load import resolve_device, resolve_dtype
@@ -34,6 +35,8 @@ from sena.rounds.serving import DataEngine, data_engine, data_model
 from sena.runs import tables
 from sena.runs.folder import RoundFolder, RunFolder
 from sena.runs.metrics import Metrics, peak_memory
+from sena.runs.stored import Stored
+from sena.stages import StagesConfig
 from sena.stages.base import Context
 
 PROBES = 8
@@ -83,7 +86,7 @@ class Worker:
 def worker_of(job: Job, number: int) -> Worker:
     """A worker for round `number`, whose images are drawn. Raises SenaError for what the model or engine cannot do."""
     folder, config = job.round(number), job.recipe.stages()
-    images = tables.read(folder.images, Image)
+    images = Stored(folder.images, Image)
     vlm = data_model(job, number)
     template = for_data(job.recipe.model.data_template, vlm.template, vlm.processor)
     demand(vlm, config.corruption.kind, config.corruption.strength)
@@ -94,8 +97,13 @@ def worker_of(job: Job, number: int) -> Worker:
             "its engine cannot tell: use the local engine, or leave them out"
         )
     given = by_picture(tables.read(folder.table("given"), Asked)) if config.question.given else {}
-    context = Context(job.recipe.run.seed, number, tuple(sorted(image.id for image in images)), given)
+    context = Context(job.recipe.run.seed, number, _ids_for(config, images), given)
     return Worker(folder, shards.split(images, job.plan["shard"]), engine, job.pictures(images), job, context)
+
+
+def _ids_for(config: StagesConfig, images: Sequence[Image]) -> Sequence[str]:
+    """All ids of the round, where a picture may be shown in another one's place."""
+    return Paths.of(image.id for image in images) if config.corruption.kind == "other_image" else ()
 
 
 def order_for(job: Job, number: int, images: Sequence[Image]) -> Order:

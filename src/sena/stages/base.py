@@ -16,7 +16,7 @@ class Context:
 
     run_seed: int
     round: int
-    images: tuple[str, ...] = ()
+    images: Sequence[str] = ()
     """The ids of all the round's images, sorted, for a corruption that shows another one."""
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Questions that people wrote, by image id, for recipes that take them instead of the model's own."""
