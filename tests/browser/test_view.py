@@ -84,6 +84,10 @@ def test_a_flag_is_set_kept_and_seen_again(page: Any, address: str, run: RunFold
     find(page, "article.here .flag")[0].click()
     wait(page, lambda d: find(d, "article.here .flag")[0].get_attribute("aria-pressed") == "true")
     assert [json.loads(line)["id"] for line in flags.path_of(run).read_text().splitlines()] == [WANTED.id]
+    press(page, ".facet button", "yes (1)")
+    wait(page, lambda d: counted(d) == "1 of 20 rows")
+    assert shown(page) == [WANTED.id]
+    assert find(page, ".search a[download]")[0].text == "Flagged rows (JSONL)"
     page.refresh()
     wait(page, lambda d: find(d, "article.here"))
     assert find(page, "article.here .flag")[0].get_attribute("aria-pressed") == "true"

@@ -106,11 +106,17 @@ def test_a_flag_is_kept_exported_and_taken_away(client: Any, desk: server.Desk) 
     for row_id in (WANTED.id, WANTED.row_id[:4]):
         client.post("/flag", json={"id": row_id, "flagged": True}, headers=FROM_US)
     exported = client.get("/flags.jsonl", headers=OURS).text
-    assert [json.loads(line)["id"] for line in exported.splitlines()] == [WANTED.id]  # the other is no row
+    [line] = [json.loads(line) for line in exported.splitlines()]  # the other is no row
+    assert (line["id"], line["kept"], line["round"]) == (WANTED.id, "pair", 1)
+    assert (line["prompt"], line["chosen"], line["rejected"]) == (WANTED.prompt, WANTED.chosen, WANTED.rejected)
+    assert (line["source"], line["path"]) == ("photos", "1/1.jpg")
     assert set(flags.read(desk.run)) == {WANTED.id}
     query = {"query": json.dumps({"id": WANTED.id})}
     assert client.get("/rows", params=query, headers=OURS).json()["entries"][0]["flagged"] is True
+    chosen = {"query": json.dumps({"facets": {"flagged": "yes"}})}
+    assert client.get("/rows", params=chosen, headers=OURS).json()["total"] == 1
     client.post("/flag", json={"id": WANTED.id, "flagged": False}, headers=FROM_US)
+    assert client.get("/rows", params=chosen, headers=OURS).json()["total"] == 0
     assert client.get("/flags.jsonl", headers=OURS).text == ""
 
 

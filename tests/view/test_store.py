@@ -34,8 +34,10 @@ def test_the_index_says_of_each_row_what_the_page_says(store: Store) -> None:
     found = store.find(Query(count=99))
     assert {row_id for row_id, _ in found.ids} == {each.id for each in made}
     for name, values in found.facets:
+        if name == "flagged":  # known to the viewer alone
+            continue
         assert dict(values) == Counter(each.facets[name] for each in made if name in each.facets), name
-    assert {name for name, _ in found.facets} == {name for each in made for name in each.facets}
+    assert {name for name, _ in found.facets} == {name for each in made for name in each.facets} | {"flagged"}
     for name, low, high, counts in found.histograms:
         numbers = [each.numbers[name] for each in made if name in each.numbers]
         assert (low, high, sum(counts)) == (min(numbers), max(numbers), len(numbers)), name
@@ -56,6 +58,40 @@ def test_words_are_sought_in_texts_questions_and_ids_whatever_their_case(store: 
     assert store.find(Query(words="nosuchword")).total == 0
     assert store.find(Query(words="knife nosuchword")).total == 0
     assert store.find(Query(words="' OR 1=1 --")).total == 0
+    assert store.find(Query(words=".*")).total == 0  # read as it is written, never as a pattern
+    assert store.find(Query(words="(")).total == 0
+    with pytest.raises(SenaError, match="at most 12 words"):
+        store.find(Query(words="a " * 13))
+
+
+def test_a_search_finds_what_the_pages_own_search_finds(store: Store) -> None:
+    """The page looks for each word in all texts of a row, joined; here each text is asked by itself."""
+    pictures = Pictures(None, None, 0)
+    made = [each for data in read_rounds(store.run) if data.number for each in entries(data, 99, pictures, SCORES)]
+    said = {
+        each.id: " ".join([each.id, each.row, each.image, *("".join(t for _, t in text.pieces) for text in each.texts)])
+        for each in made
+        if each.what == "pair"
+    }
+    for words in ("apple", "APPLE knife", "red on", "what. table", WANTED.image_id[:6], "describe an"):
+        wanted = {one for one, text in said.items() if all(word in text.lower() for word in words.lower().split())}
+        found = {one for one, kept in store.find(Query(words=words, count=99)).ids if kept == "pair"}
+        assert found == wanted, words
+
+
+def test_flagged_rows_can_be_chosen_also_after_the_run_went_on(tmp_path: Path) -> None:
+    run = referenced_run(tmp_path / "run")
+    made = Store(run, [WANTED.id])
+    made.refresh()
+    other = next(row_id for row_id, _ in made.find(Query()).ids if row_id != WANTED.id)
+    made.flag(other, True)
+    wanted = Query(facets={"flagged": "yes"})
+    assert {row_id for row_id, _ in made.find(wanted).ids} == {WANTED.id, other}
+    make_round(run, 3, shards_done=1)
+    made.refresh()
+    assert made.find(wanted).total == 2
+    made.flag(WANTED.id, False)
+    assert dict(made.find(Query()).facets)["flagged"] == [("no", 24), ("yes", 1)]
 
 
 def test_a_range_takes_its_low_end_and_the_last_one_both(store: Store) -> None:

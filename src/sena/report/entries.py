@@ -67,7 +67,7 @@ def pair_facets(pair: Pair, row: Row | None) -> dict[str, str]:
     """What a pair can be chosen by. `sena.view.store` says the same in SQL."""
     found = {"kind": pair.kind, "spoiled by": pair.corruption or "not spoiled"}
     if pair.plain:
-        found["enhanced"] = "changed" if pair.plain != pair.chosen else "kept"
+        found["enhanced"] = "changed" if pair.plain != pair.chosen else "unchanged"
     if pair.kind == "answer" and row is not None and row.asked:
         found["question"] = "changed by the check" if row.question != row.asked[0] else "kept as asked"
     return found

@@ -5,6 +5,9 @@
 // inside this page, or from the server of `sena view`, which answers alike.
 
 const PAGE = 20, BINS = 12;
+const LABELS = {kept: "outcome", enhanced: "answer by enhancing"};
+const UNITS = {"length of chosen": "characters", "length of rejected": "characters", margin: "nats",
+  "chosen log-probability": "nats", support: "nats a token"};
 const data = JSON.parse(document.getElementById("data").textContent);
 const place = Object.fromEntries(
   ["words", "sort", "reset", "facets", "histograms", "count", "list", "more", "news"].map((id) => [id, document.getElementById(id)]),
@@ -139,16 +142,18 @@ function footer(entry) {
 }
 
 function facet([name, values]) {
-  const buttons = values.map(([value, count]) => make("button", {
+  const inOrder = name === "round" ? [...values].sort(([one], [other]) => one - other) : values;
+  const buttons = inOrder.map(([value, count]) => make("button", {
     type: "button", "aria-pressed": String(query.facets[name] === value), data: {key: `${name}=${value}`},
     disabled: count === 0 && query.facets[name] !== value,
     onclick: () => change(() => toggle(query.facets, name, value, query.facets[name] === value)),
-  }, value, make("span", {className: "number"}, ` ${count.toLocaleString("en")}`)));
-  return make("div", {role: "group", "aria-label": name, className: "facet"}, make("span", {className: "name"}, name), ...buttons);
+  }, value, make("span", {className: "number"}, ` (${count.toLocaleString("en")})`)));
+  const shown = LABELS[name] || name;
+  return make("div", {role: "group", "aria-label": shown, className: "facet"}, make("span", {className: "name"}, shown), ...buttons);
 }
 
 function histogram([name, low, high, counts]) {
-  const most = Math.max(...counts, 1), width = (high - low) / BINS, range = query.ranges[name];
+  const total = counts.reduce((sum, count) => sum + count, 0), most = Math.max(...counts, 1), width = (high - low) / BINS, range = query.ranges[name];
   const bars = counts.map((count, bin) => {
     const own = [low + bin * width, bin === BINS - 1 ? high : low + (bin + 1) * width, bin === BINS - 1];
     const pressed = Boolean(range) && own[0] >= range[0] - width / 1e6 && own[1] <= range[1] + width / 1e6;
@@ -161,7 +166,8 @@ function histogram([name, low, high, counts]) {
     }, fill);
   });
   return make("div", {role: "group", "aria-label": name, className: "histogram"},
-    make("span", {className: "name"}, name), make("div", {className: "bars"}, ...bars),
+    make("span", {className: "name"}, `${name}${UNITS[name] ? `, ${UNITS[name]}` : ""}; ${total.toLocaleString("en")} rows`),
+    make("div", {className: "bars"}, ...bars),
     make("div", {className: "ends muted"}, make("span", {}, short(low)), make("span", {}, short(high))));
 }
 
@@ -200,7 +206,7 @@ async function show(more = false) {
   const articles = found.entries.map(article);
   if (more) place.list.append(...articles);
   else place.list.replaceChildren(...articles);
-  place.facets.replaceChildren(...found.facets.filter(([name, values]) => values.length > 1 || name in query.facets).map(facet));
+  showFacets(found.facets);
   place.histograms.replaceChildren(...found.histograms.filter(([name, low, high, counts]) =>
     high > low && (name in query.ranges || counts.some(Boolean))).map(histogram));
   if (place.sort.options.length === 1) place.sort.append(...found.histograms.flatMap(([name]) => [
@@ -212,6 +218,10 @@ async function show(more = false) {
   place.count.textContent = query.id ? `One row of ${found.all.toLocaleString("en")}` :
     `${found.total.toLocaleString("en")} of ${found.all.toLocaleString("en")} rows`;
   if (key) [...document.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key)?.focus();
+}
+
+function showFacets(facets) {
+  place.facets.replaceChildren(...facets.filter(([name, values]) => values.length > 1 || name in query.facets).map(facet));
 }
 
 /** Bring a row to the eye and its address to the address bar; a row that is not in the list is asked for. */
@@ -249,8 +259,10 @@ async function setFlag(entry, button) {
   const flagged = button.getAttribute("aria-pressed") !== "true";
   const reply = await fetch("flag", {method: "POST", headers: {"Content-Type": "application/json"},
     body: JSON.stringify({id: entry.id, flagged})});
-  if (reply.ok) button.setAttribute("aria-pressed", String(flagged));
-  else place.count.textContent = `The flag could not be set: ${await reply.text()}`;
+  if (reply.ok) {
+    button.setAttribute("aria-pressed", String(flagged));
+    showFacets((await answer({...query, start: 0, count: 0})).facets);
+  } else place.count.textContent = `The flag could not be set: ${await reply.text()}`;
 }
 
 /** While a run goes on: what is new is shown at once to whoever stands at the top, and offered to whoever reads on. */

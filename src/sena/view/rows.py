@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from PIL import Image as PIL
@@ -63,6 +63,27 @@ def _drops(store: Store, ids: Sequence[str], pictures: Pictures) -> list[Entry]:
         )
         for number, drop in found
     ]
+
+
+def exported(store: Store, flags: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A flagged row each: its own columns, its round, and where its picture was drawn from, in the order of the ids."""
+    known: dict[str, tuple[int, Pair | Dropped]] = {}
+    known |= {pair.id: (number, pair) for number, pair in store.records(Pair, "pairs", "id", flags)}
+    known |= {drop.id: (number, drop) for number, drop in store.records(Dropped, "drops", "id", flags)}
+    wanted = {row.image_id for _, row in known.values()}
+    pictures = {image.id: image for _, image in store.records(Image, "images", "id", wanted)}
+    return [_exported(flags[each], known.get(each), pictures) for each in sorted(flags)]
+
+
+def _exported(
+    flag: Mapping[str, Any], found: tuple[int, Pair | Dropped] | None, pictures: Mapping[str, Image]
+) -> dict[str, Any]:
+    if found is None:
+        return dict(flag)
+    number, row = found
+    picture = pictures.get(row.image_id)
+    drawn = {"source": picture.source, "path": picture.path} if picture else {}
+    return {**flag, "round": number, **asdict(row), **drawn}
 
 
 def opener(store: Store, recipe: Recipe) -> OpenImage:

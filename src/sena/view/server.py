@@ -26,7 +26,7 @@ from sena.report.write import render
 from sena.rounds.retell import look
 from sena.runs.folder import RunFolder, open_run
 from sena.view import flags
-from sena.view.rows import answer, opener
+from sena.view.rows import answer, exported, opener
 from sena.view.store import Query, Store, state_of
 
 HOST = "127.0.0.1"
@@ -81,8 +81,9 @@ def view(run: str | Path, port: int = 7861) -> None:
 
 def open_desk(run: RunFolder) -> Desk:
     recipe, _ = recipes.load(Recipe, run.recipe)
-    store = Store(run)
-    return Desk(run, store, opener(store, recipe), look(recipe), flags.read(run))
+    flagged = flags.read(run)
+    store = Store(run, flagged)
+    return Desk(run, store, opener(store, recipe), look(recipe), flagged)
 
 
 def build(desk: Desk, port: int) -> App:
@@ -106,7 +107,7 @@ def build(desk: Desk, port: int) -> App:
         Route("/favicon.ico", lambda request: PlainTextResponse("", 204)),
         Route("/state", lambda request: PlainTextResponse(state_of(desk.run))),
         Route("/flag", flag, methods=["POST"]),
-        Route("/flags.jsonl", lambda request: _file(flags.path_of(desk.run))),
+        Route("/flags.jsonl", lambda request: _lines(flagged_rows(desk))),
         *(Route(f"/{name}", lambda request, name=name: _file(desk.run.path / name)) for name in BESIDE),
     ]
     faults: Any = dict.fromkeys(NO_QUERY, told)
@@ -179,8 +180,22 @@ def set_flag(desk: Desk, wanted: dict[str, Any]) -> dict[str, Any]:
             desk.flagged[name] = {"id": name, "kept": found[0][1]}
         else:
             desk.flagged.pop(name, None)
+        desk.store.flag(name, bool(wanted["flagged"]))
         flags.write(desk.run, desk.flagged)
     return {"flagged": len(desk.flagged)}
+
+
+def flagged_rows(desk: Desk) -> list[dict[str, Any]]:
+    """The flagged rows with all that their tables say of them, to be read by a program; those that went are named."""
+    with desk.lock:
+        desk.store.refresh()
+        return exported(desk.store, desk.flagged)
+
+
+def _lines(rows: list[dict[str, Any]]) -> Any:
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
 
 
 def _html(text: str) -> Any:

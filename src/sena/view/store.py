@@ -7,6 +7,7 @@ made anew when the files change, so that a run at work can be looked at.
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -19,10 +20,11 @@ from sena.records import Image, Pair, Row
 from sena.report.read import table_files
 from sena.runs import tables
 from sena.runs.folder import RoundFolder, RunFolder
+from sena.text import printable
 
 Record = TypeVar("Record")
 KINDS: dict[str, type] = {"images": Image, "answers": Row, "pairs": Pair, "drops": Dropped, "replies": Said}
-FACETS = ("kept", "round", "kind", "spoiled by", "enhanced", "question", "dropped by", "reason")
+FACETS = ("kept", "round", "kind", "spoiled by", "enhanced", "question", "dropped by", "reason", "flagged")
 NUMBERS = ("length of chosen", "length of rejected", "margin", "chosen log-probability", "support")
 SETTINGS = {
     "preserve_insertion_order": False,
@@ -31,34 +33,40 @@ SETTINGS = {
     "autoload_known_extensions": False,
 }
 BINS = 12
+ID = re.compile("[0-9a-f]+")
 MOST_ROWS = 100
 
 INDEX = """
 CREATE OR REPLACE TABLE rows AS
 SELECT p.id, p.round AS turn, 'pair' AS kept, p.round::VARCHAR AS round, p.kind,
     if(p.corruption = '', 'not spoiled', p.corruption) AS "spoiled by",
-    if(p.plain = '', NULL, if(p.plain = p.chosen, 'kept', 'changed')) AS enhanced,
+    if(p.plain = '', NULL, if(p.plain = p.chosen, 'unchanged', 'changed')) AS enhanced,
     if(p.kind <> 'answer' OR len(a.asked) = 0, NULL,
        if(a.question = a.asked[1], 'kept as asked', 'changed by the check')) AS question,
-    NULL::VARCHAR AS "dropped by", NULL::VARCHAR AS reason,
+    NULL::VARCHAR AS "dropped by", NULL::VARCHAR AS reason, 'no' AS flagged,
     length(p.chosen)::DOUBLE AS "length of chosen", length(p.rejected)::DOUBLE AS "length of rejected",
     r.chosen - r.rejected AS margin, r.chosen AS "chosen log-probability", p.support
 FROM pairs p LEFT JOIN answers a ON a.id = p.row_id LEFT JOIN reference r ON r.id = p.id
 UNION ALL
-SELECT id, round, 'dropped', round::VARCHAR, kind, NULL, NULL, NULL, left(stage, 80), left(reason, 80),
+SELECT id, round, 'dropped', round::VARCHAR, kind, NULL, NULL, NULL, left(stage, 80), left(reason, 80), 'no',
     NULL, NULL, NULL, NULL, NULL
 FROM drops
 """
 HITS = """
 CREATE OR REPLACE TEMP TABLE hits AS
-SELECT id FROM (
-    SELECT p.id, lower(concat_ws(chr(10), p.id, p.row_id, p.image_id, p.prompt, p.chosen, p.rejected, p.plain,
-        a.question, a.description, array_to_string(a.asked, chr(10)))) AS said
-    FROM pairs p LEFT JOIN answers a ON a.id = p.row_id
-    UNION ALL
-    SELECT id, lower(concat_ws(chr(10), id, image_id, prompt, chosen, rejected, detail)) FROM drops
-) WHERE {words}
+WITH seen AS (
+    SELECT * FROM (SELECT id, {seen} FROM (SELECT *, array_to_string(asked, chr(10)) AS tried FROM answers))
+    WHERE {any}
+)
+SELECT p.id FROM pairs p LEFT JOIN seen ON seen.id = p.row_id WHERE {pairs}
+UNION ALL
+SELECT id FROM drops WHERE {drops}
 """
+"""Each word is sought in each text as it lies in its column: no text is joined or copied for it."""
+OF_ROWS = ("question", "description", "tried")
+OF_PAIRS = ("p.chosen", "p.rejected", "p.prompt")
+OF_DROPS = ("prompt", "chosen", "rejected", "detail")
+MOST_WORDS = 12
 ORDER = "turn DESC, kept DESC, id"
 
 
@@ -93,8 +101,9 @@ class Answer:
 class Store:
     """Not for several threads at once: the server asks in turn."""
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, flagged: Iterable[str] = ()) -> None:
         self.run = run
+        self.flagged = set(flagged)
         self.db = _duckdb().connect(config=SETTINGS)
         self.state = ""
         self._ends: dict[str, tuple[float, float]] = {}
@@ -108,20 +117,29 @@ class Store:
             for name, kind in KINDS.items():
                 found = {each.number: _files(each, name) for each in rounds}
                 self._view(name, found, tables.schema(kind).empty_table())
-            self._view("reference", {each.number: _references(each) for each in rounds}, _no_reference())
+            self._view("reference", {each.number: _references(each) for each in rounds}, _no_reference(), "TABLE")
             self.db.execute(INDEX)
+            self._mark(self.flagged, "yes")
             self._ends, self._hits = self._measure(), []
             self.state = state
         return state
 
-    def _view(self, name: str, found: Mapping[int, Sequence[Path]], empty: Any) -> None:
-        """One view over all files of a kind, with the round of each row."""
+    def flag(self, row_id: str, flagged: bool) -> None:
+        """Mark a row, or take its mark away, for the facet."""
+        (self.flagged.add if flagged else self.flagged.discard)(row_id)
+        self._mark([row_id], "yes" if flagged else "no")
+
+    def _mark(self, ids: Iterable[str], flagged: str) -> None:
+        self._ask("UPDATE rows SET flagged = ? WHERE id IN (SELECT unnest(?::VARCHAR[]))", [flagged, list(ids)])
+
+    def _view(self, name: str, found: Mapping[int, Sequence[Path]], empty: Any, kind: str = "VIEW") -> None:
+        """One view over all files of a kind, with the round of each row; a TABLE of what is small and asked often."""
         self.db.register(f"no_{name}", empty)
         parts = [f"SELECT *, 0 AS round FROM no_{name}"]
         for number, paths in found.items():
             listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
             parts += [f"SELECT *, {number} AS round FROM read_parquet([{listed}])"] if paths else []
-        self.db.execute(f"CREATE OR REPLACE VIEW {name} AS {' UNION ALL BY NAME '.join(parts)}")
+        self.db.execute(f"CREATE OR REPLACE {kind} {name} AS {' UNION ALL BY NAME '.join(parts)}")
 
     def _measure(self) -> dict[str, tuple[float, float]]:
         """The smallest and largest of each number."""
@@ -148,10 +166,12 @@ class Store:
         return self.db.execute(sql, list(values)).fetchall()
 
     def _search(self, words: str) -> None:
-        """Leave in `hits` the ids of the rows whose texts hold all words."""
-        parts = words.lower().split()
+        """Leave in `hits` the ids of the rows whose texts hold all words, in capitals or not."""
+        parts = printable(words).lower().split()
+        if len(parts) > MOST_WORDS:
+            raise SenaError(f"A search has at most {MOST_WORDS} words, this one has {len(parts)}")
         if parts and parts != self._hits:
-            self.db.execute(HITS.format(words=" AND ".join(["contains(said, ?)"] * len(parts))), parts)
+            self.db.execute(_hits(parts), [f"(?i){re.escape(word)}" for word in parts])
             self._hits = parts
 
     def _values(self, query: Query, name: str) -> list[tuple[str, int]]:
@@ -183,6 +203,27 @@ class Store:
         """Summed log-probabilities of chosen and rejected, of the pairs that have them."""
         asked = "SELECT id, chosen, rejected FROM reference WHERE id IN (SELECT unnest(?::VARCHAR[]))"
         return {row[0]: (row[1], row[2]) for row in self._ask(asked, [list(ids)])}
+
+
+def _hits(words: Sequence[str]) -> str:
+    """The SQL of a search; word k is the pattern that is bound as $(k+1)."""
+
+    def holds(columns: Sequence[str], ids: Sequence[str], place: int) -> str:
+        known = (*columns, *ids) if ID.fullmatch(words[place]) else columns
+        return " OR ".join(f"regexp_matches({column}, ${place + 1})" for column in known)
+
+    places = range(len(words))
+    plain = [f"(p.plain <> p.chosen AND regexp_matches(p.plain, ${place + 1}))" for place in places]
+    return HITS.format(
+        seen=", ".join(f"({holds(OF_ROWS, (), place)}) AS has_{place}" for place in places),
+        any=" OR ".join(f"has_{place}" for place in places),
+        pairs=" AND ".join(
+            f"(coalesce(has_{place}, false) OR {holds(OF_PAIRS, ('p.id', 'p.row_id', 'p.image_id'), place)} "
+            f"OR {plain[place]})"
+            for place in places
+        ),
+        drops=" AND ".join(f"({holds(OF_DROPS, ('id', 'image_id'), place)})" for place in places),
+    )
 
 
 def _condition(query: Query, but: str = "") -> tuple[str, list[Any]]:
