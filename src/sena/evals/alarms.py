@@ -1,8 +1,8 @@
 """Alarms: a round after which the model is worse in form or substance, told from figures alone, each for one reason.
 
-The thresholds are wide on purpose: an alarm means collapse or harm, not a bad day. They are set on runs of the
-miniature with seeds 100 to 104 and judged on seeds 0 to 4 (`scripts/alarms.py`; docs/evidence.md says what came of
-it). Every comparison is with the base model.
+The thresholds lie between what healthy runs of the miniature and runs made to collapse read with seeds 100 to 104, and
+are judged on seeds 0 to 4 (`scripts/alarms.py`; docs/evidence.md says what came of it). Every comparison is with the
+base model. Nats a pair grow with the length of answers, so for long ones `MARGIN_MOST` and `DRIFT_MOST` are strict.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class Training:
     accuracy: float
 
 
-LONGER, SHORTER = 1.5, 0.6
+LONGER, SHORTER = 1.25, 0.8
 """Words a description, as a multiple of the base's."""
 YES_MOVED = 0.3
 YES_LEAST = 20
 """Yes/no answers that both models must have given before their shares say anything."""
 DIVERSITY_LOST = 0.25
 DUPLICATES_GAINED = 0.25
-GROUNDING_LOST = 0.25
-"""Share of the base's grounding score that is gone."""
-MARGIN_MOST = 30.0
+GROUNDING_LOST = 0.04
+"""Share of the base's grounding score that is gone, the paired interval below zero. Healthy runs gain."""
+MARGIN_MOST = 12.0
 DRIFT_MOST = 10.0
 ACCURACY_LEAST = 0.5
 SKILL_LOST = 0.03
