@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sena import ids
 from sena.errors import SenaError
+from sena.images import sample
+from sena.images.config import LimitsConfig
 from sena.images.sample import Drawn, Used, draw
 from sena.images.sources import FolderSource, Skipped
 from tests.images.make import Shelf, plain, shelf
@@ -195,3 +199,22 @@ def test_a_million_paths_cost_seconds_not_minutes() -> None:
     start = time.perf_counter()
     assert len(draw([Endless("a", {})], count=50, seed=1, round=1).images) == 50
     assert time.perf_counter() - start < 20
+
+
+def test_threads_change_nothing_whoever_is_done_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that take longer than those behind them, twins and broken files, with one thread and with eight."""
+    source = shelf("a", range(60))
+    source.files |= {"twin.png": source.files["000003.png"], "broken.png": source.files["000004.png"][:40]}
+    whole = sample.decode
+
+    def slow(data: bytes, limits: LimitsConfig) -> Any:
+        time.sleep(data[-20] % 7 / 1000)
+        return whole(data, limits)
+
+    monkeypatch.setattr(sample, "decode", slow)
+    drawn = []
+    for threads in (1, 8):
+        monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
+        drawn.append(draw([source], 60, seed=3, round=1))
+    assert drawn[0] == drawn[1]
+    assert sorted(skip.reason for skip in drawn[0].skipped) == ["already used", "damaged"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+import os
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +18,9 @@ from sena.images.decode import decode
 from sena.images.paths import in_order
 from sena.images.sources import Reporting, Skipped, Source
 from sena.records import Image
+
+MOST_THREADS, AHEAD = 16, 32
+"""That decode at a time, and files of a source that are read before their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,16 @@ class Drawn:
         return text + (f"; {_reasons(self.skipped)}" if self.skipped else "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A candidate's file, and what it shows or why it cannot be used."""
+
+    path: str
+    image: Image | None
+    fault: ImageError | None = None
+    id: str = ""
+
+
 @dataclass(slots=True)
 class _Reel:
     """A source's candidates on their way past, in seeded order."""
@@ -59,41 +74,69 @@ class _Reel:
     rank: int
     paths: Iterator[str]
     taken: int = 0
+    ahead: deque[Future[_Seen]] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
 class _Draw:
-    """What a draw has gathered so far."""
+    """What a draw has gathered so far. Files are read one by one, since not every source can be asked for two at once,
+    and decoded by threads, which is most of the work."""
 
     used: Used
     limits: LimitsConfig
+    threads: ThreadPoolExecutor
     images: dict[str, Image] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     dry: list[str] = field(default_factory=list)
 
-    def take(self, reel: _Reel) -> bool:
-        """Add the reel's next good picture; whatever stands before it is skipped. False when the reel is at its end."""
-        for path in reel.paths:
-            try:
-                image = self._image(reel.source, path)
-            except ImageError as error:
-                self.skipped.append(Skipped(reel.source.name, path, error.reason, error.detail))
-                continue
-            self.images[image.id] = image
-            reel.taken += 1
-            return True
+    def take(self, reel: _Reel, wanted: int) -> bool:
+        """Add the reel's next good picture; whatever stands before it is skipped. False when the reel is at its end.
+        No more than `wanted` files, of which each may be needed, are under way."""
+        while self._read_ahead(reel, wanted):
+            seen = reel.ahead.popleft().result()
+            fault = self._fault(seen)
+            if fault is not None:
+                self.skipped.append(Skipped(reel.source.name, seen.path, fault.reason, fault.detail))
+            elif seen.image is not None:
+                self.images[seen.id] = seen.image
+                reel.taken += 1
+                return True
         return False
 
-    def _image(self, source: Source, path: str) -> Image:
-        data = source.read(path)
-        image_id = ids.of_bytes(data)
-        if image_id in self.images:
-            twin = self.images[image_id]
-            raise ImageError("already used", f"same content as {twin.source}: {twin.path}")
-        if image_id in self.used.ids:
-            raise ImageError("already used", f"same content as {image_id} of an earlier round")
-        width, height = decode(data, self.limits).size
-        return Image(image_id, source.name, path, hashlib.sha256(data).hexdigest(), width, height)
+    def _read_ahead(self, reel: _Reel, wanted: int) -> bool:
+        """Whether there is a file to look at next."""
+        while len(reel.ahead) < min(wanted, AHEAD):
+            path = next(reel.paths, None)
+            if path is None:
+                break
+            reel.ahead.append(self._look(reel.source, path))
+        return bool(reel.ahead)
+
+    def _look(self, source: Source, path: str) -> Future[_Seen]:
+        try:
+            data = source.read(path)
+        except ImageError as error:
+            found: Future[_Seen] = Future()
+            found.set_result(_Seen(path, None, error))
+            return found
+        return self.threads.submit(_seen, source.name, path, data, self.limits)
+
+    def _fault(self, seen: _Seen) -> ImageError | None:
+        if seen.id in self.images:
+            twin = self.images[seen.id]
+            return ImageError("already used", f"same content as {twin.source}: {twin.path}")
+        if seen.id in self.used.ids:
+            return ImageError("already used", f"same content as {seen.id} of an earlier round")
+        return seen.fault
+
+
+def _seen(name: str, path: str, data: bytes, limits: LimitsConfig) -> _Seen:
+    image_id = ids.of_bytes(data)
+    try:
+        width, height = decode(data, limits).size
+    except ImageError as error:
+        return _Seen(path, None, error, image_id)
+    return _Seen(path, Image(image_id, name, path, hashlib.sha256(data).hexdigest(), width, height), None, image_id)
 
 
 def draw(
@@ -113,8 +156,11 @@ def draw(
     """
     _check(sources, count)
     sources = sorted(sources, key=lambda source: source.name)
-    drawing = _Draw(used, limits, skipped=[item for source in sources for item in _unlisted(source, used)])
-    _fill(drawing, [_reel(source, seed, round, used) for source in sources], count)
+    unlisted = [item for source in sources for item in _unlisted(source, used)]
+    reels = [_reel(source, seed, round, used) for source in sources]
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
+        drawing = _Draw(used, limits, threads, skipped=unlisted)
+        _fill(drawing, reels, count)
     images = sorted(drawing.images.values(), key=lambda image: image.id)
     drawn = Drawn(tuple(images), tuple(drawing.skipped), tuple(drawing.dry))
     if len(images) < (count if at_least is None else at_least):
@@ -126,7 +172,7 @@ def _fill(drawing: _Draw, reels: list[_Reel], count: int) -> None:
     """One picture at a time from the source that gave the fewest: equal shares however many of them run dry."""
     while len(drawing.images) < count and reels:
         reel = min(reels, key=lambda reel: (reel.taken, reel.rank))
-        if not drawing.take(reel):
+        if not drawing.take(reel, max(1, (count - len(drawing.images)) // len(reels))):
             reels.remove(reel)
             drawing.dry.append(reel.source.name)
 
