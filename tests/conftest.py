@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tests.skips import pytest_make_collect_report, pytest_runtest_makereport  #
 
 if TYPE_CHECKING:
     from sena.models.vlm import VLM
+    from tests.bucket import Bucket, Server
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -49,3 +51,21 @@ def tiny(tiny_folder: Path) -> VLM:
     from sena.models.load import load
 
     return load(str(tiny_folder), dtype="float32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[Server]:
+    """An S3 on loopback, to which the environment leads from now on."""
+    from tests.bucket import served
+
+    with served() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_store: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A fresh bucket, and a fresh cache for copies of runs."""
+    from tests.bucket import new_bucket
+
+    monkeypatch.setenv("SENA_CACHE", str(tmp_path / "cache"))
+    return new_bucket(object_store, f"bucket-{len(object_store.buckets)}")

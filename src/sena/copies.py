@@ -31,8 +31,8 @@ LOCK = ".lock"
 _appended: set[Path] = set()
 """Logs that this process has added to since it put them."""
 _flushing = threading.Lock()
-_forbidden: list[str] = []
-"""Why this process may put nothing more."""
+_forbidden: dict[str, str] = {}
+"""Why this process may put nothing more below an address."""
 
 
 def place(where: str | Path) -> Path:
@@ -134,9 +134,10 @@ def flush() -> None:
                 raise
 
 
-def forbid(reason: str) -> None:
-    """Let no file be put from now on: raise SenaError with this sentence instead."""
-    _forbidden[:] = [reason]
+def forbid(address: str, reason: str) -> None:
+    """Let no file be put below an address from now on: raise SenaError with this sentence instead. An empty one lifts
+    it."""
+    _forbidden[address] = reason
 
 
 def remove(path: Path) -> None:
@@ -175,8 +176,9 @@ def _agree(path: Path, address: str) -> None:
 def _put(path: Path) -> None:
     address = address_of(path)
     assert address is not None
-    if _forbidden:
-        raise SenaError(_forbidden[0])
+    for root, reason in _forbidden.items():
+        if reason and address.startswith(f"{root}/"):
+            raise SenaError(reason)
     with stores.faults(address):
         stores.driver(address).put_file(str(path), address)
     there = stores.found(address)

@@ -39,6 +39,7 @@ def owned(path: Path) -> Iterator[None]:
     where, me = f"{address}/{NAME}", _me(path)
     _demand_free(address, where, me)
     copies.agree(path)
+    copies.forbid(address, "")
     _say(where, me)
     ended = threading.Event()
     beat = threading.Thread(target=_beat, args=(where, me, ended), daemon=True)
@@ -78,9 +79,11 @@ def _beat(where: str, me: dict[str, Any], ended: threading.Event) -> None:
         with contextlib.suppress(SenaError):
             other = _read(where)
             if other and other != me:
+                address = where.removesuffix(f"/{NAME}")
                 copies.forbid(
-                    f"{where.removesuffix(f'/{NAME}')} was taken over by process {other.get('process')} of "
-                    f"{other.get('host')}, since this one was silent for {FRESH / 60:.0f} minutes: leave it to that one"
+                    address,
+                    f"{address} was taken over by process {other.get('process')} of {other.get('host')}, since this "
+                    f"one was silent for {FRESH / 60:.0f} minutes: leave it to that one",
                 )
                 return
             _say(where, me)

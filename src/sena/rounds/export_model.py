@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from PIL import Image
 
-from sena import files
+from sena import copies, files
 from sena.align import modes
 from sena.errors import RunFolderError, SenaError
 from sena.models import adapters, encode, positions
@@ -58,7 +58,8 @@ def export_model(
     folder, target = _round(open_run(Path(run)), round), Path(out).expanduser()
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise SenaError(f"{target} holds other files: choose an empty or new folder for --out")
-    has_adapter = (folder.adapter / adapters.SETTINGS).is_file()
+    copies.fetch(folder.model)
+    has_adapter = (copies.fetch(folder.adapter) / adapters.SETTINGS).is_file()
     if kind == "adapter" and not has_adapter:
         raise SenaError(f"Round {folder.number} of {run} was trained in full and has no adapter: take --to merged")
     found = compare(folder) if has_adapter else (None, None)
