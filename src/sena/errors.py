@@ -32,5 +32,14 @@ class NonFiniteError(SenaError):
     """A loss or gradient that is no number. Names the pairs of the step, since one of them caused it."""
 
 
+class BatchError(SenaError):
+    """No memory for a batch in the middle of what all ranks do together, so that none of them can go on. From the last
+    checkpoint all can, with batches that are halved so many times."""
+
+    def __init__(self, text: str, halvings: int) -> None:
+        super().__init__(text)
+        self.halvings = halvings
+
+
 class Paused(SenaError):
     """No mistake: the run waits for something that its user has to do, and goes on at the next call. Exit code 0."""

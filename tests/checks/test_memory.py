@@ -116,6 +116,12 @@ def test_shards_share_what_learns(llava_7b: str) -> None:
     assert replicas == memory(llava_7b, FULL, "bfloat16", "cpu")
 
 
+def test_adapters_are_shared_by_none(llava_7b: str) -> None:
+    """What shards cut of a model with adapters does not learn, and is there whole while the model loads."""
+    shards = LORA.model_copy(update={"train": LORA.train.model_copy(update={"processes": 8, "parallel": "fsdp2"})})
+    assert memory(llava_7b, shards, "bfloat16", "cpu") == memory(llava_7b, LORA, "bfloat16", "cpu")
+
+
 def test_a_frozen_projector_learns_nothing(llava_7b: str) -> None:
     settings = AlignSettings(train=TrainConfig(projector_learning_rate=0))
     assert memory(llava_7b, settings, dtype="bfloat16", device="cpu").learning == 6_738_939_904

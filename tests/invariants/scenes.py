@@ -13,8 +13,10 @@ import torch
 import torch.distributed as dist
 from PIL import Image
 from safetensors.torch import save_file
+from torch.distributed.tensor import DTensor
 
-from sena.align import checkpoint, plain, reference, selftest, trainer
+from sena.align import checkpoint, modes, parallel, plain, reference, selftest, trainer
+from sena.align import ranks as sena_ranks
 from sena.align.metrics import StepMetrics
 from sena.align.reference import Reference
 from sena.align.tree_forward import TreeForward
@@ -33,8 +35,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "recomputed": {"parallel": "fsdp2", "gradient_checkpointing": True, "packing": "plain", "weight_decay": 0.1},
     "frozen": {"parallel": "fsdp2", "projector_learning_rate": 0},
     "tied": {"parallel": "fsdp2"},
+    "lora_fsdp2": {"parallel": "fsdp2", "lora": True},
 }
-FEW = ("tree", "eight_bit", "fsdp2")
+FEW = ("tree", "eight_bit", "fsdp2", "lora_fsdp2")
+STOPPED = ("tree", "fsdp2", "lora_fsdp2")
+"""Kinds that one number of ranks begins and another one ends."""
 
 
 class Stopped(Exception):
@@ -97,7 +102,7 @@ def few_kinds(place: Path) -> None:
 
 def stop(place: Path) -> None:
     """Of several ranks: leaves checkpoints after 2 steps, written by those that then end in the fourth step."""
-    for kind in ("tree", "fsdp2"):
+    for kind in STOPPED:
         stop_one(place, kind, f"{kind}-begun-by-{here()[1]}")
 
 
@@ -113,10 +118,30 @@ def stop_one(place: Path, kind: str, name: str) -> None:
     raise AssertionError("it was to stop")
 
 
-def go_on(place: Path) -> None:
+def go_on(place: Path, begun_by: int = 1) -> None:
     """Go on from what one rank left."""
-    for kind in ("tree", "fsdp2"):
-        learn(place, kind, f"{kind}-begun-by-1", scored_by=1)
+    for kind in STOPPED:
+        learn(place, kind, f"{kind}-begun-by-{begun_by}", scored_by=1)
+
+
+def go_on_from_four(place: Path) -> None:
+    go_on(place, 4)
+
+
+def count_held(place: Path) -> None:
+    """How many numbers of the model outside the tower each rank holds, for every kind that cuts it."""
+    ranks = sena_ranks.here()
+    for kind in ("fsdp2", "lora_fsdp2"):
+        vlm = fresh(place, kind)
+        policy = modes.prepare_lora(vlm, settings(lora=True).lora, 3) if "lora" in kind else modes.prepare_full(vlm)
+        parallel.choose(policy, "fsdp2", ranks)
+        tower = {id(weight) for weight in modes.tower(policy.model).parameters()}
+        held = {"cut": 0, "whole": 0}
+        for weight in policy.model.parameters():
+            if id(weight) not in tower:
+                local = weight.to_local() if isinstance(weight, DTensor) else weight
+                held["cut" if isinstance(weight, DTensor) else "whole"] += local.numel()
+        (place / f"held-{kind}-{ranks.rank}.json").write_text(json.dumps(held))
 
 
 def mishaps(place: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sena.align import reference
+from sena.align import modes, reference
 from tests.invariants import crew, scenes
 from tests.tiny import tiny_llava
 
@@ -74,11 +74,16 @@ def test_two_are_one(by_two: Path, kind: str) -> None:
     assert_same(by_two, f"{kind}-1", f"{kind}-2")
 
 
-def test_four_are_one(place: Path) -> None:
+@pytest.fixture(scope="module")
+def by_four(place: Path) -> Path:
     play("few_kinds", place, 4)
+    return place
+
+
+def test_four_are_one(by_four: Path) -> None:
     for kind in set(scenes.FEW) - {"eight_bit"}:
-        assert_same(place, f"{kind}-1", f"{kind}-4")
-    assert len({(place / f"eight_bit-4-rank{rank}.hash").read_text() for rank in range(4)}) == 1
+        assert_same(by_four, f"{kind}-1", f"{kind}-4")
+    assert len({(by_four / f"eight_bit-4-rank{rank}.hash").read_text() for rank in range(4)}) == 1
 
 
 def test_chance_rounds_alike_on_all_ranks(by_two: Path) -> None:
@@ -89,11 +94,26 @@ def test_chance_rounds_alike_on_all_ranks(by_two: Path) -> None:
     assert gaps(by_two, "eight_bit-1", "eight_bit-2")[1] < 5e-4
 
 
-def test_references_are_the_same(by_two: Path) -> None:
-    one, two = (reference.read(by_two / f"reference-tree-{size}") for size in (1, 2))
-    assert list(one) == list(two)
+@pytest.mark.parametrize(("kind", "size"), [("tree", 2), ("plain", 2), ("tree", 4)])
+def test_references_are_the_same(by_two: Path, by_four: Path, kind: str, size: int) -> None:
+    assert by_two == by_four
+    one, several = (reference.read(by_two / f"reference-{kind}-{count}") for count in (1, size))
+    assert list(one) == list(several)
     for name, each in one.items():
-        assert two[name] == pytest.approx(each, abs=1e-4)
+        assert several[name] == pytest.approx(each, abs=1e-4)
+
+
+def test_shards_are_parts(place: Path) -> None:
+    """Of what is cut two ranks hold all numbers once, about half each; adapters are whole on both."""
+    play("count_held", place, 2)
+    for kind in ("fsdp2", "lora_fsdp2"):
+        first, second = (json.loads((place / f"held-{kind}-{rank}.json").read_text()) for rank in (0, 1))
+        model = scenes.fresh(place, kind).model
+        tower = sum(weight.numel() for weight in modes.tower(model).parameters())
+        assert first["cut"] + second["cut"] == sum(weight.numel() for weight in model.parameters()) - tower
+        assert abs(first["cut"] - second["cut"]) < 0.01 * first["cut"]
+        assert first["whole"] == second["whole"]
+        assert (first["whole"] > 0) == (kind == "lora_fsdp2")
 
 
 def test_speeds_are_of_all_ranks(by_two: Path) -> None:
@@ -107,7 +127,7 @@ def test_speeds_are_of_all_ranks(by_two: Path) -> None:
 
 def test_what_two_began_one_ends(place: Path) -> None:
     play("stop", place, 2)
-    for kind in ("tree", "fsdp2"):
+    for kind in scenes.STOPPED:
         name = f"{kind}-begun-by-2"
         assert [found.name for found in (place / f"checkpoints-{name}").iterdir()] == ["step-000002"]
         scenes.learn(place, kind, name, scored_by=1)
@@ -118,9 +138,17 @@ def test_what_two_began_one_ends(place: Path) -> None:
 def test_what_one_began_two_end(place: Path) -> None:
     scenes.stop(place)
     play("go_on", place, 2)
-    for kind in ("tree", "fsdp2"):
+    for kind in scenes.STOPPED:
         assert steps(place, f"{kind}-begun-by-1")[0]["resumed_at"] == 2
         assert_same(place, f"{kind}-1", f"{kind}-begun-by-1")
+
+
+def test_what_four_began_two_end(place: Path) -> None:
+    play("stop", place, 4)
+    play("go_on_from_four", place, 2)
+    for kind in scenes.STOPPED:
+        assert steps(place, f"{kind}-begun-by-4")[0]["resumed_at"] == 2
+        assert_same(place, f"{kind}-1", f"{kind}-begun-by-4")
 
 
 def test_what_goes_wrong_on_one_rank_is_known_to_all(by_two: Path) -> None:
@@ -142,8 +170,9 @@ def test_what_goes_wrong_on_one_rank_is_known_to_all(by_two: Path) -> None:
 
 
 def test_shards_without_memory_end_rather_than_wait(by_two: Path) -> None:
-    """In the middle of a layer there is no other way to tell the other ranks."""
+    """In the middle of a layer there is no other way to tell the other ranks. Who starts them goes on with smaller
+    batches (tests/rounds/test_launchers.py)."""
     first, second = crew.play("no_memory_for_shards", by_two, 2)
     assert first.returncode != 0
     assert second.returncode != 0
-    assert "Training runs out of memory, and with train.parallel=fsdp2" in second.stderr
+    assert "sena.errors.BatchError: Training runs out of memory" in second.stderr

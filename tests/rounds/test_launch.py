@@ -13,7 +13,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from sena.align.config import TrainConfig
 from sena.errors import RecipeError, SenaError
 from sena.progress import Reporter
 from sena.recipes.recipe import Recipe, load_recipe
@@ -61,8 +60,10 @@ def test_mistakes_are_told_before_the_pairs_are_made(monkeypatch: pytest.MonkeyP
         launch.demand(recipe("train.launcher=nonesuch --nnodes 2"))
     with pytest.raises(RecipeError, match=r"train\.launcher cannot be read as a command: No closing quotation"):
         launch.demand(recipe("train.launcher=torchrun 'x"))
-    with pytest.raises(RecipeError, match="parallel: fsdp2 is for method full"):
-        recipe("train.parallel=fsdp2", "train.method=lora")
+    with pytest.raises(RecipeError, match="parallel: fsdp2 with method full is for optimizer adamw"):
+        recipe("train.parallel=fsdp2", "train.optimizer=adamw_8bit")
+    with pytest.raises(RecipeError, match="quantize: 4bit packs weights, which cannot be cut into rows"):
+        recipe("train.parallel=fsdp2", "train.method=lora", "model.quantize=4bit")
     monkeypatch.setattr(launch, "resolve_device", lambda device: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(RecipeError, match=r"train\.processes is 4, and torch sees 2 GPUs"):
@@ -99,11 +100,11 @@ def test_what_the_first_rank_tells_is_done_here(tmp_path: Path) -> None:
     launch.run(job, 3, "train")
     log = job.run.log.read_text()
     assert "  2 processes [b]\n" in log
-    assert "  train: 2 in 0 s" in log
+    assert "  train: 2 steps in 0" in log
     assert job.metrics.shown == [(1, "train", {"loss": 1.0}, 4)]  # type: ignore[attr-defined]
     assert not job.run.metrics.exists()  # the first rank has written the line itself
     assert (tmp_path / "trainers.log").read_text() == f"-m sena.rounds.rank {tmp_path.resolve()} 3 train\n"
-    assert TrainConfig.model_validate_json((tmp_path / "trainers.json").read_text()) == job.recipe.train
+    assert launch.read_settings(job.run) == job.recipe.train
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,32 @@ def test_what_goes_wrong(tmp_path: Path, kinds: list[str], error: type[Exception
     events = [{"event": "failed", "kind": kind, "text": f"word {number}"} for number, kind in enumerate(kinds)]
     with pytest.raises(error, match=match):
         launch.run(job_of(tmp_path, launcher(tmp_path, *events, code=1)), 1, "reference")
+
+
+def test_memory_that_did_not_suffice_is_tried_again_with_smaller_batches(tmp_path: Path) -> None:
+    """The first start tells that two halvings are needed, the second one more, the third goes well."""
+    program = tmp_path / "launcher.py"
+    program.write_text(
+        "import json, pathlib, sys\n"
+        f"told = pathlib.Path({str(tmp_path / 'told')!r})\n"
+        "starts = len(told.read_text()) if told.exists() else 0\n"
+        "told.write_text('x' * (starts + 1))\n"
+        "for kind in ['lost', 'memory'] if starts < 2 else []:\n"
+        "    print(json.dumps({'event': 'failed', 'kind': kind, 'text': '', 'halvings': 2 - starts}))\n"
+        "sys.exit(starts < 2)\n"
+    )
+    settings = f"train.launcher={sys.executable} {program}"
+    job = job_of(tmp_path, settings, "train.batch_tokens=1024", "train.pairs_per_batch=4")
+    launch.run(job, 1, "train")
+    assert (tmp_path / "told").read_text() == "xxx"
+    assert "all processes begin anew, with batches halved 3x" in job.run.log.read_text()
+    halved = launch.read_settings(job.run)
+    assert (halved.batch_tokens, halved.pairs_per_batch) == (128, 1)
+    launch.run(job, 2, "train")  # a later round begins with what sufficed
+    assert launch.read_settings(job.run) == halved
+    other = job_of(tmp_path, settings, "train.batch_tokens=512")
+    launch.run(other, 2, "train")
+    assert launch.read_settings(other.run).batch_tokens == 512
 
 
 SETTINGS = (

@@ -87,22 +87,24 @@ class TrainConfig(Config):
     gradient_checkpointing: bool | Literal["auto"] = "auto"
     """Compute activations twice to save memory; `auto` does so on a GPU whose memory the weights nearly fill."""
     processes: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
-    """Processes that train together, each with a GPU of its own; `auto` is one for each of this machine's GPUs. They
-    change no result beyond rounding, and may differ from start to start of the same run. See docs/scaling.md."""
+    """Processes that train together, each with a GPU of its own; `auto` is one for each of this machine's (with
+    `launcher: ray` the cluster's) GPUs. They change no result beyond rounding, and may differ from start to start of
+    the same run. See docs/scaling.md."""
     parallel: Literal["ddp", "fsdp2"] = "ddp"
-    """Of several processes, `ddp` gives each the whole model and optimizer; `fsdp2` cuts what learns, its gradient and
-    the optimizer's states among them."""
+    """Of several processes, `ddp` gives each the whole model and optimizer; `fsdp2` cuts weights, gradients and the
+    optimizer's states among them, of adapters only the weights below."""
     launcher: str = ""
     """What starts the processes in place of sena, for several machines: a command (`srun ... torchrun ...`,
     `accelerate launch --config_file multi_gpu`) without a program, which sena adds. `single_gpu`, `multi_gpu` and
-    `fsdp2` are shipped; what such a file says has to agree with the recipe."""
+    `fsdp2` are shipped; what such a file says has to agree with the recipe. Or `ray`: that many workers of Ray Train on
+    the cluster of `compute.ray.address`."""
 
     @model_validator(mode="after")
     def _shards_are_plain(self) -> TrainConfig:
-        if self.parallel == "fsdp2" and (self.method == "lora" or self.optimizer == "adamw_8bit"):
+        if self.parallel == "fsdp2" and self.method == "full" and self.optimizer == "adamw_8bit":
             raise ValueError(
-                "parallel: fsdp2 is for method full with optimizer adamw: adapters, and states in 8 bits, leave little "
-                "to share out, so set parallel to ddp"
+                "parallel: fsdp2 with method full is for optimizer adamw, since 8-bit states have blocks that rows of "
+                "weights would cut: set optimizer to adamw, whose states are shared out, or parallel to ddp"
             )
         return self
 

@@ -20,9 +20,14 @@ from sena.align.reference import Reference
 from sena.align.steps import Step
 from sena.align.tree_forward import TreeForward, cut, measure
 from sena.align.work import Work, total
-from sena.errors import SenaError
+from sena.errors import BatchError, SenaError
 from sena.models.vlm import VLM
 from sena.records import Pair
+
+TOO_LITTLE = (
+    "Training runs out of memory with a single pair: set train.gradient_checkpointing=true or "
+    "train.method=lora, or give smaller pictures or shorter answers"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +109,15 @@ def _fit(task: Task, share: _Step) -> halving.Fitted[torch.Tensor]:
         lambda halvings: cut(task.forward, share.encoded, task.settings.train.pairs_per_batch, halvings),
         lambda batches: _add_all(task, share, batches),
         undo=lambda: task.policy.model.zero_grad(set_to_none=True),
-        mend="Training runs out of memory with a single pair: set train.gradient_checkpointing=true or "
-        "train.method=lora, or give smaller pictures or shorter answers",
+        mend=TOO_LITTLE,
     )
 
 
 def _in_step(task: Task, step: Step, share: _Step) -> halving.Fitted[torch.Tensor]:
     """As `_fit` where layers come together for each batch: a rank with fewer batches runs a pair for nothing.
 
-    No batches are halved, since the other ranks are in the middle of theirs; whoever raises here ends its process.
+    Batches that are too large cannot be halved here, since the other ranks are in the middle of theirs: whoever raises
+    ends its process, and with it all, which is how they come to begin anew with smaller ones (`rounds/launch.py`).
     """
     batches = cut(task.forward, share.encoded, task.settings.train.pairs_per_batch)
     missing = max(task.ranks.gather(len(batches))) - len(batches)
@@ -123,12 +128,18 @@ def _in_step(task: Task, step: Step, share: _Step) -> halving.Fitted[torch.Tenso
             found = task.forward(task.policy, spare[:1])
             (0.0 * (found.chosen + found.rejected).sum()).backward()
     except torch.OutOfMemoryError as error:
-        raise SenaError(
-            "Training runs out of memory, and with train.parallel=fsdp2 batches are not halved in the middle of a "
-            "step: type the same command with train.batch_tokens (for plain rows train.pairs_per_batch) set to half, "
-            "or with train.gradient_checkpointing=true"
-        ) from error
+        raise _too_large(task, share, batches) from error
     return halving.Fitted(rows, batches, 0)
+
+
+def _too_large(task: Task, share: _Step, batches: halving.Batches) -> SenaError:
+    """What is to be told of batches for which the memory does not suffice."""
+    if all(len(batch) == 1 for batch in batches):
+        return SenaError(TOO_LITTLE)
+    halvings, size = 1, task.settings.train.pairs_per_batch
+    while cut(task.forward, share.encoded, size, halvings) == batches:
+        halvings += 1
+    return BatchError("Training runs out of memory: set train.batch_tokens or train.pairs_per_batch to half", halvings)
 
 
 def _add_all(task: Task, share: _Step, batches: halving.Batches) -> torch.Tensor:

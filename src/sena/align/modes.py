@@ -89,6 +89,11 @@ def finish(vlm: VLM, method: Literal["full", "lora"]) -> tuple[VLM, adapters.Ada
     return replace(vlm, model=model), adapter
 
 
+def has_adapters(vlm: VLM) -> bool:
+    """Whether adapters are what learns."""
+    return hasattr(vlm.model, "peft_config")
+
+
 def learning(vlm: VLM) -> list[tuple[str, torch.nn.Parameter]]:
     """Names and weights that learn; weights tied to one another come once."""
     return [(name, weight) for name, weight in vlm.model.named_parameters() if weight.requires_grad]
@@ -98,12 +103,14 @@ def set_training(vlm: VLM, checkpointing: bool | Literal["auto"], optimizer: str
     """Training mode with every dropout at zero and the frozen tower in evaluation mode.
 
     Only gradient checkpointing needs training mode, and transformers asks for it there. `holders` says over how many
-    GPUs the weights that learn are cut.
+    GPUs the weights are cut, but for the tower's and adapters.
     """
     if checkpointing == "auto":
         learns = sum(weight.numel() for _, weight in learning(vlm))
-        rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns
-        checkpointing = is_tight(learns // holders, rests, vlm.device, optimizer)
+        whole = sum(weight.numel() for weight in tower(vlm.model).parameters())
+        rests = sum(weight.numel() for weight in vlm.model.parameters()) - learns - whole
+        held = learns if has_adapters(vlm) else learns // holders
+        checkpointing = is_tight(held, whole + rests // holders, vlm.device, optimizer)
     if checkpointing:
         _recompute(vlm.model, True)
     vlm.model.train()

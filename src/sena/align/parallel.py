@@ -56,8 +56,8 @@ class Parallel(Protocol):
         """This rank's part of such a whole tensor."""
         ...
 
-    def finish(self, policy: VLM) -> VLM:
-        """The trained model as one process would have it; with shards its weights are on the first rank alone."""
+    def finish(self, policy: VLM) -> VLM | None:
+        """The trained model as one process would have it; of shards on the first rank alone, and None on the others."""
         ...
 
 
@@ -97,7 +97,7 @@ class Replicas:
     def own(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor
 
-    def finish(self, policy: VLM) -> VLM:
+    def finish(self, policy: VLM) -> VLM | None:
         return policy
 
 
@@ -113,11 +113,10 @@ class Shards:
     def __init__(self, policy: VLM, ranks: Ranks) -> None:
         self.ranks, self.policy = ranks, policy
         self.names = [name for name, _ in modes.learning(policy)]
-        self.shape = _shape(policy.model)
         kinds = {weight.dtype for _, weight in modes.learning(policy)}
         if len(kinds) > 1:
             raise ModelError("train.parallel: fsdp2 takes weights of one precision: set train.parallel to ddp")
-        _wrap(policy.model, ranks)
+        self.wrapped = Wrapped(policy.model, ranks, list(modes.tower(policy.model).parameters()))
 
     def weights(self) -> list[tuple[str, torch.nn.Parameter]]:
         """Views of this rank's rows: to move them moves the model."""
@@ -136,31 +135,59 @@ class Shards:
         return math.sqrt(sum(norm * norm for norm in norms))
 
     def whole(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Gathered one by one, each to the first rank's ordinary memory."""
-        found: dict[str, torch.Tensor] = {}
         named = dict(self.policy.model.named_parameters())
-        for name, tensor in tensors.items():
-            gathered = _gather(tensor, named[name.partition("/")[2]].shape, self.ranks)
-            if self.ranks.leads:
-                found[name] = gathered.cpu()
-        return found
+        return _gather_all(tensors, {name: named[name.partition("/")[2]].shape for name in tensors}, self.ranks)
 
     def own(self, tensor: torch.Tensor) -> torch.Tensor:
         return own_rows(tensor, self.ranks.rank, self.ranks.size)
 
-    def finish(self, policy: VLM) -> VLM:
-        tower = {id(weight) for weight in modes.tower(self.policy.model).parameters()}
-        parts = [each for each in self.policy.model.named_parameters() if id(each[1]) not in tower]
-        trained = self.whole({f"weight/{name}": _local(weight.detach()) for name, weight in parts})
+    def finish(self, policy: VLM) -> VLM | None:
+        model = self.wrapped.whole()
+        return None if model is None else replace(policy, model=model)
+
+
+class FrozenShards(Replicas):
+    """Adapters as replicas, and of each weight below them C rows on every rank: what does not learn has no gradient,
+    so that all but putting layers together is as with replicas."""
+
+    in_step = True
+
+    def __init__(self, policy: VLM, ranks: Ranks) -> None:
+        super().__init__(policy, ranks)
+        learned = [weight for _, weight in modes.learning(policy)]
+        self.wrapped = Wrapped(policy.model, ranks, [*modes.tower(policy.model).parameters(), *learned])
+
+    def finish(self, policy: VLM) -> VLM | None:
+        model = self.wrapped.whole()
+        return None if model is None else replace(policy, model=model)
+
+
+class Wrapped:
+    """A model whose weights, but for those in `kept`, are cut into rows: each decoder layer a unit of its own, the rest
+    another. Gradients are sums, made in float32."""
+
+    def __init__(self, model: Any, ranks: Ranks, kept: Sequence[torch.nn.Parameter]) -> None:
+        self.model, self.ranks = model, ranks
+        self.kept = {id(weight) for weight in kept}
+        self.shape = _shape(model, self.kept)
+        _wrap(model, ranks, set(kept))
+
+    def whole(self) -> Any:
+        """The model as one process would have it, on the first rank and its CPU; None on the others."""
+        parts = [(name, weight) for name, weight in self.model.named_parameters() if id(weight) not in self.kept]
+        shapes = {name: weight.shape for name, weight in parts}
+        found = _gather_all({name: _local(weight.detach()) for name, weight in parts}, shapes, self.ranks)
         if not self.ranks.leads:
-            return replace(policy, model=self.shape)
-        _put(self.shape, {name.partition("/")[2]: tensor for name, tensor in trained.items()})
-        return replace(policy, model=self.shape.to("cpu"))
+            return None
+        _put(self.shape, found)
+        return self.shape.to("cpu")
 
 
 def choose(policy: VLM, kind: str, ranks: Ranks) -> Parallel:
     """The way that the recipe names; a process alone has no use for shards."""
-    return Shards(policy, ranks) if kind == "fsdp2" and ranks.size > 1 else Replicas(policy, ranks)
+    if kind == "ddp" or ranks.size == 1:
+        return Replicas(policy, ranks)
+    return FrozenShards(policy, ranks) if modes.has_adapters(policy) else Shards(policy, ranks)
 
 
 def _buckets(weights: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.nn.Parameter]]:
@@ -183,27 +210,25 @@ def _add(bucket: Sequence[torch.nn.Parameter]) -> None:
         weight.grad = piece.view_as(weight).to(weight.dtype)
 
 
-def _wrap(model: Any, ranks: Ranks) -> None:
-    """Each decoder layer a unit of its own, the rest but the tower another. Gradients are sums, made in float32."""
+def _wrap(model: Any, ranks: Ranks, kept: set[torch.nn.Parameter]) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     mesh = init_device_mesh(model.device.type, (ranks.size,))
     precision = MixedPrecisionPolicy(reduce_dtype=torch.float32)
-    tower = set(modes.tower(model).parameters())
     for unit in (*modes.tongue(model).layers, model):
-        fully_shard(unit, mesh=mesh, mp_policy=precision, ignored_params=tower)
+        fully_shard(unit, mesh=mesh, mp_policy=precision, ignored_params=kept)
         unit.set_gradient_divide_factor(1.0)
         unit.set_force_sum_reduction_for_comms(True)
     model.set_reduce_scatter_unused_params(True)
 
 
-def _shape(model: Any) -> Any:
-    """The same model without memory for the weights outside the tower: it takes them in when they are trained."""
-    tower = {id(weight) for weight in modes.tower(model).parameters()}
+def _shape(model: Any, kept: set[int]) -> Any:
+    """The same model with the weights `kept`, and without memory for the others: it takes them in when they are
+    trained."""
     known = {
         id(weight): weight
-        if id(weight) in tower
+        if id(weight) in kept
         else torch.nn.Parameter(weight.detach().to("meta"), weight.requires_grad)
         for weight in model.parameters()
     }
@@ -228,6 +253,18 @@ def own_rows(tensor: torch.Tensor, rank: int, size: int) -> torch.Tensor:
     """The rows of a whole tensor that `rank` of `size` holds: C each, the last ones fewer or none."""
     most = -(-len(tensor) // size)
     return tensor[rank * most : (rank + 1) * most]
+
+
+def _gather_all(
+    tensors: Mapping[str, torch.Tensor], shapes: Mapping[str, Sequence[int]], ranks: Ranks
+) -> dict[str, torch.Tensor]:
+    """The whole of tensors of which each rank has its rows, one by one to the first rank's ordinary memory."""
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        gathered = _gather(tensor, shapes[name], ranks)
+        if ranks.leads:
+            found[name] = gathered.cpu()
+    return found
 
 
 def _gather(tensor: torch.Tensor, shape: Sequence[int], ranks: Ranks) -> torch.Tensor:

@@ -106,8 +106,10 @@ def is_launched() -> bool:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """The process group of a launcher's processes, each with its own GPU if `device` is one. One alone has none."""
-    if "RANK" not in os.environ:
+    """The process group of a launcher's processes, each with its own GPU if `device` is one. One alone has none.
+
+    Where there is a group already (Ray Train forms one, and chooses the GPU), it is used and left as it is."""
+    if "RANK" not in os.environ or dist.is_initialized():
         yield
         return
     if device.type == "cuda":

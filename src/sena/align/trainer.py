@@ -125,7 +125,9 @@ def train(
         on_step(told)
         if optimizer.steps % settings.train.save_every == 0 and optimizer.steps < len(plan):
             _save(job, folder, key)
-    policy, adapter = modes.finish(held.finish(policy), settings.train.method)
+    whole, adapter = held.finish(policy), None
+    if whole is not None:
+        policy, adapter = modes.finish(whole, settings.train.method)
     return policy, Summary(len(plan), len(data.pairs), resumed_at, first, time.perf_counter() - start, adapter)
 
 

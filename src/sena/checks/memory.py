@@ -75,7 +75,8 @@ def memory(
 ) -> MemorySum:
     """What one device needs to train the model `name` (folder, hub name, run or `mini`).
 
-    With `train.parallel: fsdp2` the processes of this machine share what learns, but each loads all weights first.
+    With `train.parallel: fsdp2` the processes of this machine share what learns (adapters are whole on each), but each
+    loads all weights first.
     `answer_tokens` is the longest answer. Raises ModelError when there is no such model or it reads no pictures.
     """
     from sena.align import eight_bit, modes
@@ -91,13 +92,14 @@ def memory(
     adapters = 0 if is_full else adapter_parameters(model, settings)
     projector = 0 if settings.train.projector_learning_rate == 0 else parts.projector
     learning = parts.language + projector if is_full else adapters
-    held = learning // (launch.count(settings.train) if settings.train.parallel == "fsdp2" else 1)
+    holders = launch.count(settings.train) if settings.train.parallel == "fsdp2" else 1
+    held = learning // holders if is_full else adapters
     in_8_bits = settings.train.optimizer == "adamw_8bit"
     learns_in = precision.itemsize if is_full else FLOAT32  # adapters are float32 beside weights of any precision
     is_checkpointed = settings.train.gradient_checkpointing
     if is_checkpointed == "auto":
-        rests = parts.total - (learning if is_full else 0)
-        is_checkpointed = modes.is_tight(held, rests, place, settings.train.optimizer)
+        rests = parts.total - parts.vision - (learning if is_full else 0)
+        is_checkpointed = modes.is_tight(held, parts.vision + rests // holders, place, settings.train.optimizer)
     return MemorySum(
         parts=parts,
         learning=learning,

@@ -92,59 +92,66 @@ class Node(Served):
         return socket.gethostname()
 
 
-def demand_ray() -> None:
-    """Raises SenaError when Ray is not installed."""
+def demand_ray(setting: str = "compute.kind") -> None:
+    """Raises SenaError, naming the setting that wants Ray, when it is not installed."""
     if find_spec("ray") is None:
-        raise SenaError("compute.kind: ray needs Ray: pip install sena[ray]")
+        raise SenaError(f"{setting}: ray needs Ray: pip install sena[ray]")
 
 
 @contextlib.contextmanager
-def actors(config: ComputeConfig, make: Make, order: Order, threads: int, on_gpu: bool) -> Iterator[Actors]:
-    """A crew of actors with `threads` processors each, or what `config.ray` says. `on_gpu` wants a GPU where there are
-    any. A Ray that runs in this program already is used and left running; one that is started here ends here.
+def cluster(address: str | None, processors: int) -> Iterator[Any]:
+    """The module `ray`, joined to the cluster at `address`, or to one of this machine alone with room for that many
+    `processors`. A Ray that runs in this program already is used and left running; one that is started here ends here.
 
     Raises SenaError when the cluster cannot be reached.
     """
-    demand_ray()
-    _keep_to_itself(config)
+    _keep_to_itself(address)
     import ray
 
-    cpus = config.ray.num_cpus or threads
     was_there = ray.is_initialized()
     if not was_there:
-        _init(ray, config, cpus)
+        _init(ray, address, processors)
     try:
-        has = ray.cluster_resources()
-        gpus = config.ray.num_gpus if config.ray.num_gpus is not None else float(on_gpu and has.get("GPU", 0) > 0)
-        room = has.get("GPU", 0) / gpus if gpus else has.get("CPU", 0) / cpus
-        yield Actors(ray, config.workers or max(1, int(room)), make, order, {"num_cpus": cpus, "num_gpus": gpus})
+        yield ray
     finally:
         if not was_there:
             ray.shutdown()
 
 
-def _keep_to_itself(config: ComputeConfig) -> None:
+@contextlib.contextmanager
+def actors(config: ComputeConfig, make: Make, order: Order, threads: int, on_gpu: bool) -> Iterator[Actors]:
+    """A crew of actors with `threads` processors each, or what `config.ray` says. `on_gpu` wants a GPU where there are
+    any. Raises SenaError as `cluster` does, and where Ray is not installed."""
+    demand_ray()
+    cpus = config.ray.num_cpus or threads
+    with cluster(config.ray.address, math.ceil(config.workers * cpus)) as ray:
+        has = ray.cluster_resources()
+        gpus = config.ray.num_gpus if config.ray.num_gpus is not None else float(on_gpu and has.get("GPU", 0) > 0)
+        room = has.get("GPU", 0) / gpus if gpus else has.get("CPU", 0) / cpus
+        yield Actors(ray, config.workers or max(1, int(room)), make, order, {"num_cpus": cpus, "num_gpus": gpus})
+
+
+def _keep_to_itself(address: str | None) -> None:
     """What Ray reads as it is imported: no reports to its makers, and one of our own listens on loopback alone, by the
     switch that is named after the systems where this is its default."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if config.ray.address is None:
+    if address is None:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 
-def _init(ray: Any, config: ComputeConfig, cpus: float) -> None:
+def _init(ray: Any, address: str | None, processors: int) -> None:
     """Join the cluster, or start one of this machine alone, without a dashboard; both quietly."""
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
-    if config.ray.address is None:
-        room = max(os.cpu_count() or 1, math.ceil(config.workers * cpus))
-        store = {"object_store_memory": STORE_BYTES}
+    if address is None:
+        room, store = max(os.cpu_count() or 1, processors), {"object_store_memory": STORE_BYTES}
         ray.init("local", num_cpus=room, include_dashboard=False, **store, **quiet)
         return
     try:
-        _demand_reached(config.ray.address)
-        ray.init(config.ray.address, **quiet)
+        _demand_reached(address)
+        ray.init(address, **quiet)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SenaError(f"No Ray cluster was reached at {config.ray.address} (compute.ray.address): {why}") from error
+        raise SenaError(f"No Ray cluster was reached at {address} (compute.ray.address): {why}") from error
 
 
 def _demand_reached(address: str) -> None:

@@ -89,6 +89,11 @@ class Recipe(Config):
                 f"model.quantize: {self.model.quantize} holds weights that cannot learn: set train.method to lora, or "
                 "model.quantize to none"
             )
+        if self.model.quantize != "none" and self.train.parallel == "fsdp2":
+            raise ValueError(
+                f"model.quantize: {self.model.quantize} packs weights, which cannot be cut into rows then: set "
+                "train.parallel to ddp, or model.quantize to none"
+            )
         return self
 
     @model_validator(mode="after")

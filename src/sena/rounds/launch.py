@@ -21,16 +21,22 @@ import torch
 from sena import files
 from sena.align.config import TrainConfig
 from sena.align.ranks import is_launched
+from sena.data.actors import demand_ray
 from sena.errors import RecipeError, SenaError
 from sena.models.load import resolve_device, resolve_dtype
 from sena.progress import Task
 from sena.recipes.recipe import Recipe
 from sena.rounds import accelerate_files
 from sena.rounds.job import Job
+from sena.runs.folder import RunFolder
 
 PROGRAM = "sena.rounds.rank"
+RAY = "ray"
+"""The launcher that is no command: Ray Train's TorchTrainer."""
+ON_RAY, ALONE = "sena.rounds.on_ray", "local"
 SETTINGS = "trainers.json"
-"""Today's section `train` of the recipe, in the run folder: a launcher's words may pass through a shell."""
+"""Today's section `train` of the recipe, in the run folder, since a launcher's words may pass through a shell; and how
+often batches are halved, which stays until another section is given."""
 
 
 def is_wanted(settings: TrainConfig) -> bool:
@@ -62,7 +68,9 @@ def demand(recipe: Recipe) -> None:
     words, device = _words(recipe.train), resolve_device(recipe.model.device)
     if accelerate_files.is_accelerate(words):
         accelerate_files.demand(words, recipe.train, str(resolve_dtype(recipe.model.dtype, device)).rpartition(".")[2])
-    program = _launcher(recipe.train)[0]
+    if words == [RAY]:
+        demand_ray("train.launcher")
+    program = _launcher(recipe)[0]
     if shutil.which(program) is None:
         raise RecipeError(f"train.launcher: there is no program {program} here: give its whole path, or install it")
     gpus = torch.cuda.device_count()
@@ -71,11 +79,40 @@ def demand(recipe: Recipe) -> None:
 
 
 def run(job: Job, number: int, part: Literal["reference", "train"]) -> None:
-    """Do that part of round `number` in as many processes as the recipe names. Raises SenaError where they cannot."""
+    """Do that part of round `number` in as many processes as the recipe names. Raises SenaError where they cannot.
+
+    Where memory did not suffice in the middle of what all do together, all begin anew from the last checkpoint, with
+    smaller batches: to end a process is the only sure way out of what it has half done with others.
+    """
     job.release_model()  # they need its room
-    files.write_json(job.run.path / SETTINGS, job.recipe.train.model_dump(mode="json"))
+    halvings = _write_settings(job, 0)
+    while more := _run_once(job, number, part):
+        halvings = _write_settings(job, halvings + more)
+        job.say(f"  memory did not suffice: all processes begin anew, with batches halved {halvings}x")
+
+
+def read_settings(run: RunFolder) -> TrainConfig:
+    """What ranks train by."""
+    stored = files.read_json(run.path / SETTINGS)
+    given, halvings = TrainConfig.model_validate(stored["train"]), stored["halvings"]
+    tokens, pairs = max(given.batch_tokens >> halvings, 1), max(given.pairs_per_batch >> halvings, 1)
+    return given.model_copy(update={"batch_tokens": tokens, "pairs_per_batch": pairs})
+
+
+def _write_settings(job: Job, halvings: int) -> int:
+    """Returns how often batches are halved: no less than what an earlier part of the run needed by these settings."""
+    path, train = job.run.path / SETTINGS, job.recipe.train.model_dump(mode="json")
+    earlier = files.read_json(path) if path.is_file() else {}
+    if earlier.get("train") == train:
+        halvings = max(halvings, earlier["halvings"])
+    files.write_json(path, {"train": train, "halvings": halvings})
+    return halvings
+
+
+def _run_once(job: Job, number: int, part: str) -> int:
+    """Returns how many times batches have to be halved before it is tried again: 0 when it is done."""
     program = ["-m", PROGRAM, str(job.run.path.resolve()), str(number), part]
-    command = [sys.executable, "-m", "sena.engines.leash", *_launcher(job.recipe.train), *program]
+    command = [sys.executable, "-m", "sena.engines.leash", *_launcher(job.recipe), *program]
     log = job.run.path / "trainers.log"
     with (
         open(log, "a") as words,
@@ -86,13 +123,18 @@ def run(job: Job, number: int, part: Literal["reference", "train"]) -> None:
         with process.stdin:  # the leash: closed in any case
             faults = _listen(job, process.stdout)
             code = process.wait()
-    if code or faults:
+    halvings = max((fault["halvings"] for fault in faults if fault["kind"] == "memory"), default=0)
+    if (code or faults) and not halvings:
         raise _fault(faults, f"see {log}")
+    return halvings
 
 
-def _launcher(settings: TrainConfig) -> list[str]:
+def _launcher(recipe: Recipe) -> list[str]:
     """What a program is started by."""
-    words = _words(settings)
+    settings, words = recipe.train, _words(recipe.train)
+    if words == [RAY]:
+        place = recipe.compute.ray.address or ALONE
+        return [sys.executable, "-m", ON_RAY, place, str(settings.processes), recipe.model.device]
     if accelerate_files.is_accelerate(words):
         return accelerate_files.command(words, settings, count(settings))
     processes = str(count(settings))

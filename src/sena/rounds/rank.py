@@ -1,7 +1,7 @@
 """One of several processes that train together: `python -m sena.rounds.rank RUN ROUND reference|train`.
 
-A launcher starts it (`launch.py`). All ranks do the same; the first one writes the files, and tells on its standard
-output, as one JSON object a line, what the process that started them shall print and log.
+A launcher starts it (`launch.py`; on a Ray cluster `on_ray.py`). All ranks do the same; the first one writes the files,
+and tells on its standard output, as one JSON object a line, what the process that started them shall print and log.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,7 @@ import torch
 
 from sena import files
 from sena.align import ranks, reference
-from sena.align.config import TrainConfig
-from sena.errors import SenaError
+from sena.errors import BatchError, SenaError
 from sena.models.load import resolve_device
 from sena.progress import Reporter, Task
 from sena.recipes import load as recipes
@@ -36,16 +35,20 @@ LONGEST = 3000
 """Letters of an event's text: what a pipe takes from several writers without mixing them."""
 
 
+Write = Callable[[dict[str, Any]], Any]
+"""Hands an event on to the process that started the ranks."""
+
+
 class Teller(Reporter):
     """A reporter that only tells; those of other ranks than the first are silent."""
 
-    def __init__(self, speaks: bool) -> None:
+    def __init__(self, speaks: bool, write: Write) -> None:
         super().__init__()
-        self.speaks = speaks
+        self.speaks, self.write = speaks, write
 
     def tell(self, event: str, **values: Any) -> None:
         if self.speaks:
-            _write({"event": event, **values})
+            self.write({"event": event, **values})
 
     def say(self, text: str, style: str = "") -> None:
         self.tell("say", text=text[:LONGEST], style=style)
@@ -75,20 +78,37 @@ class Figures(Metrics):
         self.teller.tell("log", round=round, stage=stage, values=dict(values), step=step)
 
 
-def main(path: Path, number: int, part: str) -> None:
+def write(event: dict[str, Any]) -> None:
+    """The event as a line on standard output, whole even where several ranks share it."""
+    os.write(sys.stdout.fileno(), (json.dumps(event) + "\n").encode())
+
+
+@contextmanager
+def telling(write: Write) -> Iterator[None]:
+    """What goes wrong inside is told before it is raised."""
+    try:
+        yield
+    except BaseException as error:
+        traceback.print_exc()
+        kind = _kind(error)
+        text = str(error) if isinstance(error, SenaError) else f"{type(error).__name__}: {error}"
+        halvings = error.halvings if isinstance(error, BatchError) else 0
+        write({"event": "failed", "kind": kind, "text": text[:LONGEST], "halvings": halvings})
+        raise
+
+
+def work(path: Path, number: int, part: str, write: Write) -> None:
     """Score the references of round `number`, or train its policy, with all other ranks of the process group."""
     run = open_run(path)
     recipe, _ = recipes.load(Recipe, run.recipe)
-    recipe = recipe.model_copy(
-        update={"train": TrainConfig.model_validate(files.read_json(run.path / launch.SETTINGS))}
-    )
+    recipe = recipe.model_copy(update={"train": launch.read_settings(run)})
     plan = files.read_json(run.manifest)["plan"]
     accelerate_files.demand_here(recipe.train, plan["dtype"])
     settle(recipe, plan)
     torch.set_num_threads(max(1, plan["threads"] // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     with ranks.joined(resolve_device(recipe.model.device)), ExitStack() as lock:
         here = ranks.here()
-        teller = Teller(here.leads)
+        teller = Teller(here.leads, write)
         job = Job(recipe, run, teller, Figures(run.metrics, teller), plan)
         folder = job.round(number)
         here.together(lambda: lock.enter_context(locked(folder.checkpoints)) if here.leads else None)
@@ -99,12 +119,11 @@ def main(path: Path, number: int, part: str) -> None:
             training_half.train_here(job, number, pairs, reference.read(folder.reference))
 
 
-def _write(event: dict[str, Any]) -> None:
-    os.write(sys.stdout.fileno(), (json.dumps(event) + "\n").encode())
-
-
 def _kind(error: BaseException) -> str:
-    """`mistake` of the user, `lost` when another rank does not answer any more, or `ours`."""
+    """`memory` that smaller batches may need less of, a `mistake` of the user, `lost` when another rank does not answer
+    any more, or `ours`."""
+    if isinstance(error, BatchError):
+        return "memory"
     if isinstance(error, SenaError):
         return "mistake"
     is_lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
@@ -113,11 +132,8 @@ def _kind(error: BaseException) -> str:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
-    except BaseException as error:
-        traceback.print_exc()
-        kind = _kind(error)
-        text = str(error) if kind == "mistake" else f"{type(error).__name__}: {error}"
-        _write({"event": "failed", "kind": kind, "text": text[:LONGEST]})
+        with telling(write):
+            work(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], write)
+    except BaseException:
         sys.stderr.flush()
         os._exit(1)  # without a farewell, for which the other ranks would have to come
