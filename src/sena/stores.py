@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,8 @@ from sena.errors import SenaError
 
 DRIVERS = {"s3": "s3fs", "gs": "gcsfs"}
 """Kinds of store, and the package that knows each."""
+PIECE = 1 << 23
+"""Bytes of an object that are read at a time, where it is read from its beginning to its end."""
 _ADDRESS = re.compile(rf"({'|'.join(DRIVERS)}):/{{1,2}}(.*)", re.DOTALL)
 """With one slash too: that is what `Path` makes of two."""
 _PATIENCE: dict[str, dict[str, Any]] = {
@@ -148,13 +151,53 @@ def read(where: str, start: int = 0, end: int | None = None) -> bytes:
             raise
 
 
+class _Object(io.RawIOBase):
+    """An object as a file: every piece that is read is a request. Raises SenaError for whatever goes wrong."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        there = found(where)
+        if there is None:
+            raise SenaError(f"There is no {where}: check the bucket and the spelling")
+        self.where, self.size, self.place = where, there.size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
+        return self.place
+
+    def tell(self) -> int:
+        return self.place
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self.place + len(buffer), self.size)
+        if end <= self.place:
+            return 0
+        with faults(self.where):
+            data = read(self.where, self.place, end)
+        buffer[: len(data)] = data
+        self.place += len(data)
+        return len(data)
+
+
 def open_file(where: str | Path) -> BinaryIO:
     """A file or an object, to be read from any place in it. Raises OSError for a file, SenaError for an object."""
-    if not is_address(where):
-        return open(where, "rb")
+    return io.BufferedReader(_Object(address(where)), PIECE) if is_address(where) else open(where, "rb")
+
+
+def files_in(where: str, ending: str) -> list[str]:
+    """The address itself if it ends so, else those of the objects right below it that do, sorted by name."""
     where = address(where)
-    with faults(where):
-        return driver(where).open(where, "rb")
+    if where.endswith(ending):
+        return [where]
+    return sorted(
+        f"{where}/{each.name}" for each in listed(where) if each.name.endswith(ending) and "/" not in each.name
+    )
 
 
 def _seconds(details: dict[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path, PurePath, PurePosixPath
 
 from sena import stores
@@ -10,6 +11,8 @@ from sena.images.hub import is_saved
 from sena.images.listed import metadata_of
 from sena.images.tars import ENDINGS
 
+FIRST = 1000
+"""Objects that tell what a store holds: one request."""
 BY_ENDING: dict[str, SourceKind] = {
     ".json": "llava665k",
     ".jsonl": "list",
@@ -20,7 +23,10 @@ BY_ENDING: dict[str, SourceKind] = {
 
 
 def source_of(images: str) -> dict[str, str]:
-    """The settings of the source that the text names: `name`, `kind` and `path`. Nothing is opened."""
+    """The settings of the source that the text names: `name`, `kind` and `path`. Nothing is opened.
+
+    Raises SenaError for an address whose store says no.
+    """
     if images == "mini":
         return {"name": "mini", "kind": "mini"}
     if images.startswith("hf:"):
@@ -29,7 +35,7 @@ def source_of(images: str) -> dict[str, str]:
     if stores.is_address(images):
         where = stores.address(images)
         name = PurePosixPath(where.partition("://")[2])
-        return {"name": name.stem, "kind": _by_ending(name), "path": where}
+        return {"name": name.stem, "kind": _kind_there(where, name), "path": where}
     path = Path(images).expanduser()
     kind = kind_of(path)
     name = path.stem if path.suffix and not path.is_dir() else path.resolve().name
@@ -50,6 +56,14 @@ def kind_of(path: Path) -> SourceKind:
     except OSError:  # told when it is opened
         return "folder"
     return "tars" if ".tar" in endings else "parquet" if ".parquet" in endings else "folder"
+
+
+def _kind_there(where: str, name: PurePath) -> SourceKind:
+    """The same for an address: by its ending, or by the first objects right below it."""
+    kind = _by_ending(name)
+    below = (each.name for each in islice(stores.listed(where), FIRST)) if kind == "folder" else ()
+    endings = {PurePath(each).suffix.lower() for each in below if "/" not in each}
+    return "tars" if ".tar" in endings else "parquet" if ".parquet" in endings else kind
 
 
 def _by_ending(path: PurePath) -> SourceKind:

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sena import stores
 from sena.errors import SenaError
 from sena.images.paths import Growing, Paths
 from sena.images.sources import MAX_BYTES, Skipped, is_below, is_text, read_below, real_folder
+from sena.images.stored import StoredSource
 
 COLUMNS = ("image", "file_name", "path")
 """Where the picture's path is looked for, in this order."""
@@ -31,12 +34,8 @@ class ListedSource:
         of `COLUMNS`). The list is read on first use, and once. Raises SenaError when there is no such file or folder.
         """
         self.name = name
-        self.file = Path(file).expanduser()
-        if self.file.is_dir():
-            self.file = metadata_of(self.file) or self.file / METADATA[0]
-        if not self.file.is_file():
-            raise SenaError(f"There is no file {self.file}: check the spelling, or name another one")
-        self.root = real_folder(root or self.file.parent)
+        self.file, beside = _list_of(file)
+        self.root = stores.address(root or beside) if stores.is_address(root or beside) else real_folder(root or beside)
         self.column = column
         self.max_bytes = max_bytes
         self._found: tuple[Paths, Sequence[Skipped]] | None = None
@@ -54,7 +53,9 @@ class ListedSource:
         return self._scan()[1]
 
     def read(self, path: str) -> bytes:
-        """See `sources.read_below`."""
+        """See `sources.read_below`, or `StoredSource.read` where the root is an address."""
+        if stores.is_address(self.root):
+            return StoredSource(self.name, self.root, self.max_bytes).read(path)
         return read_below(self.root, path, self.max_bytes)
 
     def questions(self, paths: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -75,7 +76,7 @@ class ListedSource:
                     growing.add(path)
                 elif len(refused) < SHOWN:
                     reason = "outside its root" if is_text(given) else "name is not text"
-                    refused.append(Skipped(self.name, ascii(given), reason, f"{self.file.name}, row {number}"))
+                    refused.append(Skipped(self.name, ascii(given), reason, f"{Path(self.file).name}, row {number}"))
             self._found = growing.paths(), refused
         return self._found
 
@@ -89,18 +90,21 @@ class ListedSource:
 
     def _relative(self, path: str) -> str:
         """The path below the root, tidied; nothing when it leads elsewhere."""
+        if stores.is_address(self.root):
+            tidied = os.path.normpath(path.removeprefix(f"{self.root}/"))
+            return tidied if is_text(path) and stores.is_inside(tidied) else ""
         whole = os.path.normpath(os.path.join(self.root, path))
         return os.path.relpath(whole, self.root) if is_text(path) and is_below(self.root, whole) else ""
 
 
-def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def rows(file: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a JSONL or CSV file with their line numbers, one at a time; empty lines are passed over.
 
     Raises SenaError naming the row that is no object.
     """
     try:
-        with open(file, encoding="utf-8-sig", newline="") as handle:
-            if file.suffix.lower() == ".csv":
+        with io.TextIOWrapper(stores.open_file(file), encoding="utf-8-sig", newline="") as handle:
+            if str(file).lower().endswith(".csv"):
                 yield from enumerate(csv.DictReader(handle), start=2)
                 return
             for number, line in enumerate(handle, start=1):
@@ -114,7 +118,7 @@ def rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise SenaError(f"{file} cannot be read ({error.strerror}): check the path") from error
 
 
-def asked(file: Path, number: int, row: dict[str, Any]) -> list[str]:
+def asked(file: str | Path, number: int, row: dict[str, Any]) -> list[str]:
     """The row's questions, stripped. Raises SenaError when they are no text."""
     found = row.get("questions", row.get("question"))
     several = found if isinstance(found, list) else [] if found is None else [found]
@@ -123,12 +127,24 @@ def asked(file: Path, number: int, row: dict[str, Any]) -> list[str]:
     return [each.strip() for each in several if each.strip()]
 
 
+def _list_of(where: str | Path) -> tuple[str | Path, str]:
+    """The list that is named, and the folder in which it lies. Raises SenaError when there is none on the disk."""
+    if stores.is_address(where):
+        return stores.address(where), stores.address(where).rpartition("/")[0]
+    file = Path(where).expanduser()
+    if file.is_dir():
+        file = metadata_of(file) or file / METADATA[0]
+    if not file.is_file():
+        raise SenaError(f"There is no file {file}: check the spelling, or name another one")
+    return file, str(file.parent)
+
+
 def metadata_of(folder: Path) -> Path | None:
     """The list that makes a folder an imagefolder."""
     return next((folder / name for name in METADATA if (folder / name).is_file()), None)
 
 
-def _object(file: Path, number: int, line: str) -> dict[str, Any]:
+def _object(file: str | Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import bisect
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sena import stores
 from sena.errors import ImageError, SenaError
 from sena.images.paths import Paths
 from sena.images.sources import MAX_BYTES
@@ -25,7 +26,7 @@ class ParquetSource:
     def __init__(self, name: str, path: str | Path, max_bytes: int = MAX_BYTES) -> None:
         """Raises SenaError when the file cannot be read or has no column of pictures."""
         self.name = name
-        self.path = Path(path).expanduser()
+        self.path = path if stores.is_address(path) else Path(path).expanduser()
         self.max_bytes = max_bytes
         self._file = _open(self.path)
         self.columns: tuple[str, ...] = tuple(self._file.schema_arrow.names)
@@ -107,20 +108,25 @@ class ParquetSource:
 def parquet_sources(name: str, path: str | Path, max_bytes: int = MAX_BYTES) -> list[ParquetSource]:
     """One source for a file; for a folder one a file, called `name/FILE`. Raises SenaError when there is none."""
     folder = Path(path).expanduser()
-    if not folder.is_dir():
-        return [ParquetSource(name, path, max_bytes)]
-    files = sorted(folder.glob("*.parquet"))
+    if stores.is_address(path):
+        files = stores.files_in(str(path), ".parquet")
+    elif folder.is_dir():
+        files = sorted(folder.glob("*.parquet"))
+    else:
+        files = [path]
     if not files:
-        raise SenaError(f"There is no .parquet file in the folder {path}: name another one")
-    return [ParquetSource(f"{name}/{file.stem}", file, max_bytes) for file in files]
+        raise SenaError(f"There is no .parquet file in {path}: name another folder")
+    if len(files) == 1 and PurePosixPath(files[0]).name == PurePosixPath(path).name:
+        return [ParquetSource(name, path, max_bytes)]
+    return [ParquetSource(f"{name}/{PurePosixPath(file).stem}", file, max_bytes) for file in files]
 
 
-def _open(path: Path) -> Any:
+def _open(path: str | Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(stores.open_file(path) if stores.is_address(path) else path)
     except FileNotFoundError as error:
         raise SenaError(f"There is no file {path}: check the spelling, or name another one") from error
     except (pa.ArrowException, OSError) as error:

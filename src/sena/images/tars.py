@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sena import stores
 from sena.errors import ImageError, SenaError
 from sena.images.paths import Growing, Paths, last_of_equals
 from sena.images.sources import MAX_BYTES, SUFFIXES, Skipped, is_text
@@ -29,7 +30,7 @@ class TarSource:
     def __init__(self, name: str, path: str | Path, max_bytes: int = MAX_BYTES) -> None:
         """Raises SenaError when `path` is neither a tar file nor a folder of them."""
         self.name = name
-        self.path = Path(path).expanduser()
+        self.path = path if stores.is_address(path) else Path(path).expanduser()
         self.max_bytes = max_bytes
         self.tars = tars_of(self.path)
         self._index: tuple[Paths, np.ndarray, list[Skipped]] | None = None
@@ -57,9 +58,7 @@ class TarSource:
         if size > self.max_bytes:
             raise ImageError("too many bytes", f"{path} has {size}, the limit is {self.max_bytes}")
         try:
-            with open(self.tars[tar], "rb") as handle:
-                handle.seek(offset)
-                data = handle.read(size)
+            data = _part(self.tars[tar], offset, size)
         except OSError as error:
             raise ImageError("unreadable", f"{path} ({error.strerror})") from error
         if len(data) < size:
@@ -72,7 +71,7 @@ class TarSource:
             growing, places, unlisted = Growing(), _Rows(), []
             for number, tar in enumerate(self.tars):
                 for member in _members(tar):
-                    path = f"{tar.name}/{member.name}"
+                    path = f"{PurePosixPath(tar).name}/{member.name}"
                     reason = _refused(member)
                     if reason is None:
                         growing.add(path)
@@ -101,24 +100,40 @@ class _Rows:
         return np.concatenate([*self.pieces, np.array(self.waiting, dtype=np.int64).reshape(-1, 3)])
 
 
-def tars_of(path: Path) -> list[Path]:
-    """The file itself, or the tar files of a folder in the order of their names."""
+def tars_of(path: str | Path) -> Sequence[str | Path]:
+    """The file itself, or the tar files of a folder (or of an address) in the order of their names."""
+    if str(path).lower().endswith(ENDINGS):
+        raise SenaError(f"{path} is compressed, and pictures are picked out of a tar: unpack it to a plain .tar first")
+    if stores.is_address(path):
+        found = stores.files_in(str(path), ".tar")
+        if not found:
+            raise SenaError(f"There is no .tar file right below {path}: name another place")
+        return found
+    path = Path(path)
     if path.is_dir():
         tars = sorted(each for each in path.iterdir() if each.suffix == ".tar" and each.is_file())
         if not tars:
             raise SenaError(f"There is no .tar file in the folder {path}: name another one")
         return tars
-    if path.name.lower().endswith(ENDINGS):
-        raise SenaError(f"{path} is compressed, and pictures are picked out of a tar: unpack it to a plain .tar first")
     if not path.is_file():
         raise SenaError(f"There is no file {path}: check the spelling, or name another one")
     return [path]
 
 
-def _members(tar: Path) -> Iterator[tarfile.TarInfo]:
+def _part(tar: str | Path, offset: int, size: int) -> bytes:
+    """Bytes of a tar, which is not read otherwise. Raises OSError for a file, SenaError for an object."""
+    if stores.is_address(tar):
+        with stores.faults(str(tar)):
+            return stores.read(str(tar), offset, offset + size)
+    with open(tar, "rb") as handle:
+        handle.seek(offset)
+        return handle.read(size)
+
+
+def _members(tar: str | Path) -> Iterator[tarfile.TarInfo]:
     """The members of a tar, none kept. Raises SenaError when the file is damaged, wherever it is."""
     try:
-        with tarfile.open(tar, "r:", errors="surrogateescape") as handle:
+        with stores.open_file(tar) as file, tarfile.open(None, "r:", file, errors="surrogateescape") as handle:
             while member := handle.next():
                 handle.members.clear()  # type: ignore[attr-defined]  # or it would keep them all
                 yield member

@@ -35,6 +35,11 @@ def sources(config: ImagesConfig, given: GivenConfig | None = None) -> list[Sour
 
 def _open(config: SourceConfig, images: ImagesConfig) -> list[Source]:
     name, path, most = config.name, config.path, images.limits.max_bytes
+    if stores.is_address(path) and config.kind in ("llava665k", "hf"):
+        raise SenaError(
+            f"images.sources, {name}: sources of kind {config.kind} are read from a disk, not from {path}: copy it, or "
+            "write a list of its pictures"
+        )
     if config.kind == "mini":
         from sena.mini.source import MiniSource
 
