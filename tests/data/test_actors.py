@@ -33,11 +33,12 @@ class OnRay(Run):
     """As `Run`, by actors."""
 
     address: str | None = None
+    on_gpu = False
 
     def work(self) -> list[Work]:
         config = self.config.model_copy(update={"kind": "ray", "ray": RayConfig(address=self.address, num_cpus=1)})
         works = [Work(place, tuple(part), config.retries) for place, part in enumerate(self.parts)]
-        with module.actors(config, self.make, self.order, 1, False) as crew:
+        with module.actors(config, self.make, self.order, 1, self.on_gpu) as crew:
             return work_off(crew, works, config, self.told.append, self.said.append)
 
 
@@ -88,12 +89,34 @@ class TestOneNode:
         with pytest.raises(SenaError, match=r"No worker could be made ready, in 2 tries; .*MemoryError"):
             OnRay(tmp_path, "a", make=workers.never, retries=1).work()
 
+    def test_an_actor_computes_with_the_runs_threads(self, tmp_path: Path) -> None:
+        """Ray itself sets OMP_NUM_THREADS to the actor's processors, which is one here."""
+        run = OnRay(tmp_path, "a", "b", make=workers.with_threads)
+        assert run.work() == []
+        assert [made["threads"] for made in run.told] == [3, 3]
+
     def test_all_processors_are_given_back(self, ray: Any, tmp_path: Path) -> None:
         assert OnRay(tmp_path, "a", "b").work() == []
         begun = time.monotonic()
         while ray.available_resources().get("CPU") != 2:
             assert time.monotonic() - begun < 20
             time.sleep(0.2)
+
+
+def test_each_actor_has_a_gpu_of_its_own(tmp_path: Path) -> None:
+    """Two GPUs that Ray is told of; what it makes visible to an actor is what counts."""
+    import ray
+
+    store = {"object_store_memory": module.STORE_BYTES, "include_dashboard": False}
+    ray.init("local", num_cpus=4, num_gpus=2, log_to_driver=False, **store)
+    try:
+        run = OnRay(tmp_path, *(f"slow{number}" for number in range(4)))
+        run.on_gpu = True
+        assert run.work() == []
+    finally:
+        ray.shutdown()
+    assert {made["gpu"] for made in run.told} == {"0", "1"}
+    assert len({made["pid"] for made in run.told}) == 2
 
 
 def test_nodes_come_and_go_while_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +164,7 @@ def test_a_cluster_that_is_not_there() -> None:
         raise AssertionError("never reached")
 
 
-def test_a_ray_of_our_own_listens_on_loopback_alone(tmp_path: Path) -> None:
+def test_a_ray_of_our_own_listens_on_loopback_alone_and_has_no_dashboard(tmp_path: Path) -> None:
     """All listening sockets of the program and its children, as the kernel has them, in a process of its own since Ray
     decides on it when it is imported. 7F000001 is 127.0.0.1, the lowest byte first."""
     code = f"""
@@ -165,6 +188,8 @@ class Told(list):
         opened = [link(each) for process in tree(os.getpid()) for each in glob(f"/proc/{{process}}/fd/*")]
         own = {{each[8:-1] for each in opened if each.startswith("socket:[")}}
         lines = [line.split() for name in ("tcp", "tcp6") for line in open(f"/proc/net/{{name}}").readlines()[1:]]
+        commands = [open(f"/proc/{{each}}/cmdline").read() for each in tree(os.getpid())]
+        assert all("--disable-frontend" in command for command in commands if "dashboard.py" in command)
         print([line[1].split(":")[0][-8:] for line in lines if line[3] == "0A" and line[9] in own])
 
 run = OnRay(Path({str(tmp_path)!r}), "a")

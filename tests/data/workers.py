@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image as PIL
 
 from sena.data import shards
@@ -61,6 +62,7 @@ class Scripted:
             "made": 0 if task.only else len(part),
             "pid": os.getpid(),
             "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
+            "threads": torch.get_num_threads(),
         }
 
     def _suffer(self, names: list[str]) -> None:
@@ -97,3 +99,11 @@ def never(order: Order) -> Scripted:
 
 def refuses(order: Order) -> Scripted:
     raise SenaError("node-7 has no file /models/x/config.json: mend that")
+
+
+def with_threads(order: Order) -> Scripted:
+    """Settled as a real worker is (`rounds/job.py`), for a run of three threads."""
+    from sena.rounds.job import settle
+
+    settle(load_recipe("demo"), {"threads": 3})
+    return make(order)

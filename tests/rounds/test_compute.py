@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -50,6 +51,25 @@ def test_a_killed_driver_goes_on(compute: Sequence[str], inline: Path, tmp_path:
     assert kills.differences(inline, out) == []
 
 
+def test_killed_workers_of_ray_lose_nothing(inline: Path, tmp_path: Path) -> None:
+    """Both actors are killed from outside amid a real run; the driver lives, and nothing has to be typed again."""
+    out, said = tmp_path / "orphans", tmp_path / "said.txt"
+    with open(said, "w") as terminal:
+        driver = subprocess.Popen(kills.command(RAY, out), stdout=terminal, stderr=subprocess.STDOUT)
+    try:
+        _until(lambda: made(out))
+        workers = [each for each in _family(driver.pid) if _command(each).startswith("ray::Node")]
+        assert len(workers) == 2
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        assert driver.wait(timeout=300) == 0
+    finally:
+        driver.kill()
+        driver.wait()
+    assert "a worker was lost" in said.read_text()
+    assert kills.differences(inline, out) == []
+
+
 def test_a_killed_head_of_ray_ends_the_run_which_goes_on(inline: Path, tmp_path: Path) -> None:
     """The head's process (gcs_server) is a child of the driver, which Ray ends some time after it."""
     out = tmp_path / "beheaded"
@@ -69,11 +89,22 @@ def test_a_killed_head_of_ray_ends_the_run_which_goes_on(inline: Path, tmp_path:
 
 def _children(parent: int) -> set[int]:
     found = Path(f"/proc/{parent}/task").glob("*/children")
-    return {int(each) for path in found for each in path.read_text().split()}
+    with contextlib.suppress(OSError):
+        return {int(each) for path in found for each in path.read_text().split()}
+    return set()
+
+
+def _family(parent: int) -> set[int]:
+    """All processes below one."""
+    children = _children(parent)
+    return children.union(*map(_family, children))
 
 
 def _command(process: int) -> str:
-    return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    """Its command line, empty for one that has ended meanwhile."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
 
 
 def _until(seen: Callable[[], bool], seconds: float = 120) -> None:

@@ -14,7 +14,8 @@ from sena.data.crew import Order, Task
 from sena.data.run_stage import Dropped
 from sena.errors import RecipeError, SenaError
 from sena.recipes.recipe import load_recipe
-from sena.rounds import data_half, worker
+from sena.records import Image
+from sena.rounds import data_half, job, worker
 from sena.rounds.job import open_job
 from sena.runs import tables
 from sena.runs.folder import RunFolder
@@ -68,11 +69,17 @@ def test_failed_shards_are_listed_tried_again_or_gone_without(
 
 
 def order_of(run: RunFolder) -> Order:
-    with open_job(load_recipe(run.recipe), run.path, None) as job:
-        return worker.order_for(job, 1, data_half.draw_images(job, 1))
+    with open_job(load_recipe(run.recipe), run.path, None) as at_work:
+        return worker.order_for(at_work, 1, data_half.draw_images(at_work, 1))
 
 
-def test_a_worker_made_of_an_order_gives_the_same_bytes(whole: RunFolder, tmp_path: Path) -> None:
+def test_a_worker_made_of_an_order_gives_the_same_bytes(
+    whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One model is loaded for all of its shards."""
+    loads: list[str] = []
+    load = job.load_under
+    monkeypatch.setattr(job, "load_under", lambda model, name: loads.append(name) or load(model, name))
     order = json.loads(json.dumps(order_of(whole)))
     elsewhere = worker.make({**order, "run": str(whole.path)})
     elsewhere.folder = RunFolder(tmp_path).round(1)
@@ -89,6 +96,15 @@ def test_a_worker_made_of_an_order_gives_the_same_bytes(whole: RunFolder, tmp_pa
     assert [drop.reason for drop in drops if drop.image_id == given_up] == ["worker died"]
     manifest = json.loads((elsewhere.folder.shard(2) / "manifest.json").read_text())
     assert (manifest["images"], manifest["plan"]["left_out"]) == ([given_up, stays], [given_up])
+    assert len(loads) == 1
+
+
+def test_an_order_holds_no_list_of_images(whole: RunFolder) -> None:
+    """One image at most travels, as path and hash; which shard has which is read from the run folder."""
+    order = order_of(whole)
+    names = [image.id for image in tables.read(whole.round(1).images, Image)]
+    assert [name for name in names if name in json.dumps(order)] == [order["image"]["id"]]
+    assert set(order["image"]) == {"id", "source", "path", "sha256", "width", "height"}
 
 
 def test_a_worker_that_does_not_see_what_the_run_sees_refuses(whole: RunFolder, tmp_path: Path) -> None:
