@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sena.data.funnel import DropKey, PairKey
+from sena.data.funnel import DropKey, PairKey, RowKey
 from sena.data.run_stage import Dropped
 from sena.ids import child
 from sena.records import Image, Pair, Row
@@ -20,16 +20,19 @@ ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", 
 DROPS_A_REASON = 30
 
 
-def entries(data: RoundData, most: int, pictures: Pictures, scores: Scores) -> list[Entry]:
-    """A sample of the round's pairs, at most `most`, then of its drops, a few a reason. Only those are read whole."""
+def entries(data: RoundData, most: int, pictures: Pictures, scores: Scores | None) -> list[Entry]:
+    """A sample of the round's pairs, at most `most`, then of its drops, a few a reason. Only those are read whole.
+    Without `scores` they are read of the round."""
     return [*_pairs(data, most, pictures, scores), *_drops(data, min(most, DROPS_A_REASON), pictures)]
 
 
-def _pairs(data: RoundData, most: int, pictures: Pictures, scores: Scores) -> list[Entry]:
+def _pairs(data: RoundData, most: int, pictures: Pictures, scores: Scores | None) -> list[Entry]:
     order = [key.id for key in sample(data.keys("pairs", PairKey), most, data.number)]
     pairs: dict[str, Pair] = {pair.id: pair for pair in data.some("pairs", "id", order)}
     rows: dict[str, Row] = {row.id: row for row in data.some("answers", "id", [pair.row_id for pair in pairs.values()])}
-    images = sorted(image.id for image in data.images)
+    swapped = any(pair.corruption == "other_image" for pair in pairs.values())
+    images = sorted(key.id for key in data.keys("images", RowKey)) if swapped else ()
+    scores = data.scores_of(order) if scores is None else scores
     made = []
     for pair in (pairs[each] for each in order):
         entry = of_pair(pair, data.number, rows.get(pair.row_id), scores.get(pair.id))

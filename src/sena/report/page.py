@@ -77,7 +77,7 @@ class Drawing:
 
 
 def build(
-    run: RunFolder, rounds: Sequence[RoundData], pictures: Pictures, reference: Scores, most: int
+    run: RunFolder, rounds: Sequence[RoundData], pictures: Pictures, reference: Scores | None, most: int
 ) -> dict[str, Any]:
     """Everything that the template names, with at most `most` pairs a round inside the page."""
     repeated = same_pictures(rounds, pictures, min(WATCHED, most))  # first, while there is room for their pictures
@@ -93,6 +93,7 @@ def outline(run: RunFolder, rounds: Sequence[RoundData]) -> dict[str, Any]:
     preferred = {line["round"]: line["already_preferred"] for line in lines if "already_preferred" in line}
     pages = [_round(each, preferred.get(each.number)) for each in rounds if each.number]
     story, watched = words.tell(rounds), watch_only(rounds)
+    seen = words.tell(watched)
     return {
         "name": run.path.resolve().name,
         "command": shlex.quote(str(run.path)),
@@ -105,7 +106,8 @@ def outline(run: RunFolder, rounds: Sequence[RoundData]) -> dict[str, Any]:
         "drawings": _drawings(rounds, story),
         "table": _table(rounds),
         "measured": measured(rounds),
-        "watched": _drawings(watched, words.tell(watched)),
+        "watched": _drawings(watched, seen),
+        "seen": seen.changes,
         "watched_table": _table(watched),
         "watched_rounds": measured(watched),
         "meanings": meanings.ALARMS,

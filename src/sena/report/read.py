@@ -116,11 +116,14 @@ class RoundData:
 
     def scores_of(self, pair_ids: Iterable[str]) -> dict[str, tuple[float, float]]:
         """Summed log-probabilities of chosen and rejected under the reference, of pairs that have them."""
-        import pyarrow.parquet as pq
+        import pyarrow.dataset as ds
 
-        wanted, folder = [("id", "in", list(pair_ids))], self.folder.reference
-        parts = sorted(folder.glob("part-*.parquet")) if (folder / "manifest.json").is_file() and wanted[0][2] else []
-        rows = [row for part in parts for row in pq.read_table(part, filters=wanted).to_pylist()]
+        wanted, folder = list(pair_ids), self.folder.reference
+        parts = sorted(folder.glob("part-*.parquet")) if (folder / "manifest.json").is_file() and wanted else []
+        if not parts:
+            return {}
+        known = ds.dataset([str(part) for part in parts], format="parquet")
+        rows = known.to_table(["id", "chosen", "rejected"], filter=ds.field("id").isin(wanted)).to_pylist()
         return {row["id"]: (row["chosen"], row["rejected"]) for row in rows}
 
     def _table(self, name: str) -> list[Any]:

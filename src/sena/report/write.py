@@ -42,13 +42,14 @@ def write_report(
     """Write `run.report` of whatever the run holds by now. Returns its path.
 
     Without `open_image`, or where it fails, a placeholder says so; without `look` spoiled pictures are not shown.
+    Without `reference` log-probabilities are those that the run keeps.
     """
     rounds = read_rounds(run)
     pictures = Pictures(open_image, look, PICTURE_BYTES, run.path / ASIDE)
     page = ""
     for most in PAIRS_A_ROUND:
         fitting = min(most, PAIRS_IN_ALL // max(1, len(rounds)))
-        page = render(build(run, rounds, pictures, reference or {}, fitting))
+        page = render(build(run, rounds, pictures, reference, fitting))
         if len(page.encode()) <= MOST_BYTES:
             break
     files.write_text(run.report, page)

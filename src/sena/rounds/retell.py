@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from pathlib import Path
 
 from PIL import Image as PIL
@@ -15,8 +16,8 @@ from sena.recipes import names
 from sena.recipes.recipe import Recipe
 from sena.records import Image
 from sena.report.write import Look, write_report
-from sena.runs import tables
 from sena.runs.folder import RunFolder, open_run
+from sena.runs.stored import Stored
 
 
 def report(run: str | Path) -> Path:
@@ -28,27 +29,18 @@ def report(run: str | Path) -> Path:
 
 def tell(run: RunFolder, recipe: Recipe) -> Path:
     """The report of a run whose recipe is at hand."""
-    images = [image for each in run.rounds() if each.images.is_file() for image in tables.read(each.images, Image)]
-    known = references(run)
+    drawn = [Stored(each.images, Image).by_id() for each in run.rounds() if each.images.is_file()]
     try:
         sources = {source.name: source for source in names.sources(recipe.images)}
-        pictures = Pictures(images, sources, recipe.images.limits)
     except SenaError as error:
         reason = str(error)
 
         def gone(image_id: str) -> PIL.Image:
             raise ImageError("source is gone", reason)
 
-        return write_report(run, gone, None, known)
-    return write_report(run, pictures.open, look(recipe), known)
-
-
-def references(run: RunFolder) -> dict[str, tuple[float, float]]:
-    """Summed log-probabilities of chosen and rejected by pair id, of all rounds that have them whole."""
-    from sena.align.reference import read
-
-    ready = [each.reference for each in run.rounds() if (each.reference / "manifest.json").is_file()]
-    return {pair: (found.chosen, found.rejected) for folder in ready for pair, found in read(folder).items()}
+        return write_report(run, gone, None)
+    pictures = Pictures(ChainMap(*drawn), sources, recipe.images.limits)  # type: ignore[arg-type]
+    return write_report(run, pictures.open, look(recipe))
 
 
 def look(recipe: Recipe) -> Look | None:

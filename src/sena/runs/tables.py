@@ -89,8 +89,8 @@ def told(path: Path) -> Iterator[None]:
 def records(table: Any, kind: type[Record]) -> list[Record]:
     """The rows of an Arrow table as records."""
     lists = {name for name, hint in typing.get_type_hints(kind).items() if typing.get_origin(hint) is tuple}
-    rows = table.to_pylist()
-    return [kind(**{name: tuple(row[name]) if name in lists else row[name] for name in names(kind)}) for row in rows]
+    rows, columns = table.to_pylist(), names(kind)
+    return [kind(**{name: tuple(row[name]) if name in lists else row[name] for name in columns}) for row in rows]
 
 
 def names(kind: type) -> list[str]:
