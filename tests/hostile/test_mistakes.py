@@ -89,6 +89,13 @@ def test_too_few_images(capsys: pytest.CaptureFixture[str], tmp_path: Path, phot
     assert "Round 1 needs 9 pictures and 6 can be had; 1 skipped (1 truncated): give --limit 6 or more images" in said
 
 
+def test_a_round_without_pairs_says_why(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Two pictures, a description and an answer each, and nothing is spoiled."""
+    clean = ("--limit", "2", "--set", "corruption.kind=none")
+    said = complaint(capsys, "pairs", "demo", *clean, "--out", tmp_path / "run")
+    assert "Round 1 kept no pair (filter: identical x 4)" in said
+
+
 def test_no_images_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = complaint(capsys, "evolve", "sena", "--out", tmp_path / "run")
     assert "images" in said

@@ -146,7 +146,7 @@ def test_check_says_all_before_hours_are_spent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where the list of bad pictures goes
-    assert run_program(["check", "demo", "--limit", "8", "--try", "4"]) == 0
+    assert run_program(["check", "demo", "--limit", "8", "--try", "4", "--recipe"]) == 0
     said = capsys.readouterr().out
     for part in ("learning_rate", "optimizer states", "disk:", "chosen", "At this rate", "No fault found"):
         assert part in said

@@ -44,8 +44,15 @@ def _tell(made: Tables, paths: dict[str, str], reporter: Reporter) -> None:
         reporter.say(f"\n{printable(paths[pair.image_id])} ({pair.kind}, pair {pair.id})")
         for label, text in (("prompt", pair.prompt), ("chosen", pair.chosen), ("rejected", pair.rejected)):
             reporter.say(f"  {label:9} {printable(text)}")
+    last = {(said.id.partition("/")[0], said.stage): said.text for said in made.replies}  # an id begins with its row's
     for drop in made.drops:
         reporter.say(f"dropped: {printable(paths[drop.image_id])}, {drop.kind}, {drop.stage}: {drop.reason}")
+        is_pair = drop.kind in ("description", "answer")
+        said = last.get((drop.id, drop.stage))
+        texts = {"chosen": drop.chosen, "rejected": drop.rejected} if is_pair else {"said": said}
+        for label, text in texts.items():
+            if text is not None:
+                reporter.say(f"  {label:9} {printable(text) or '(nothing)'}")
 
 
 def _project(recipe: Recipe, seconds: float, count: int, pairs: int, reporter: Reporter) -> None:
@@ -55,5 +62,9 @@ def _project(recipe: Recipe, seconds: float, count: int, pairs: int, reporter: R
     memory = peak.get("peak_gpu_bytes", peak["peak_rss_bytes"]) / (1 << 30)
     reporter.say(
         f"\n{pairs} pairs of {count} images in {seconds:.1f} s, peak memory {memory:.1f} GiB. "
-        f"At this rate the data halves of {images} images take {hours:.1f} hours (fuller batches take less)"
+        f"At this rate the data halves of {images} images take {_long(hours)} (fuller batches take less)"
     )
+
+
+def _long(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{max(1, round(60 * hours))} min"

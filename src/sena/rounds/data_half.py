@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from sena import copies, files
 from sena.data import shards
@@ -71,10 +72,16 @@ def make_all_pairs(job: Job, number: int, images: Sequence[Image]) -> Stored[Pai
     job.say(f"  {len(pairs)} pairs of {funnel['images_with_pairs']} images; {dropped} rows and pairs dropped")
     if not pairs:
         raise SenaError(
-            f"Round {number} kept no pair (why: {folder.table('drops')}): loosen the filters, or look at the prompts "
-            f"with `sena check --try 4`"
+            f"Round {number} kept no pair ({_why(funnel['dropped'])}): look at what was said (sena show "
+            f"{copies.named(job.run.path)}, and with `sena check --try 4` the texts), then change prompts or filters"
         )
     return pairs
+
+
+def _why(dropped: Mapping[str, Mapping[str, int]]) -> str:
+    """The commonest reasons for which rows and pairs ended: `filter: truncated x 6`."""
+    counts = Counter({f"{stage}: {why}": count for stage, whys in dropped.items() for why, count in whys.items()})
+    return ", ".join(f"{why} x {count}" for why, count in counts.most_common(3)) or "nothing was asked"
 
 
 def _choice(job: Job, number: int) -> Callable[[list[Pair]], list[Pair]] | None:
