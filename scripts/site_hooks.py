@@ -23,8 +23,12 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Equations in ```math fences, which code hosts render by themselves, as MathML, which needs no script. The links
-    of a page from the root start in `docs/`."""
+    """Equations in ```math fences, which code hosts render by themselves, as MathML, which needs no script; a wide one
+    is scrolled by itself on a narrow screen. The links of a page from the root start in `docs/`."""
     if page.file.src_uri in ROOT_PAGES:
         markdown = markdown.replace("](docs/", "](")
-    return EQUATION.sub(lambda found: convert(" ".join(found[1].split()), display="block"), markdown)
+    return EQUATION.sub(_equation, markdown)
+
+
+def _equation(found: re.Match[str]) -> str:
+    return f'<div style="overflow-x: auto">{convert(" ".join(found[1].split()), display="block")}</div>'

@@ -12,15 +12,10 @@ TEXT = (DOCS / "architecture.md").read_text()
 
 
 def told_floors() -> list[set[str]]:
-    """From the top: the first column of the block of floors, a floor's names over one or several lines."""
-    [block] = re.findall(r"^```\n(8  .*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    floors: list[set[str]] = []
-    for line in block.splitlines():
-        if line[0].isdigit():
-            floors.append(set())
-        column = line[3:] if line.startswith("0") else line[3:34]
-        floors[-1] |= set(re.findall(r"\w+", column))
-    return floors
+    """From the top: a row of the table a floor, each room before a colon, and the bottom's modules between commas."""
+    rows = re.findall(r"^\| \d \| (.*) \|$", TEXT, re.MULTILINE)
+    *rooms, ground = (re.split("; ", row) for row in rows)
+    return [*({each.split("`")[1] for each in row} for row in rooms), set(re.findall(r"`(\w+)`", ground[0]))]
 
 
 def test_the_floors_are_those_that_are_checked() -> None:

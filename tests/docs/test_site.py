@@ -87,3 +87,20 @@ def test_in_a_browser_it_asks_its_own_host_only_and_search_finds(address: str) -
         assert driver.get_log("browser") == []
     finally:
         driver.quit()
+
+
+@pytest.mark.slow
+def test_no_page_is_wider_than_a_telephone(site: Path, address: str) -> None:
+    """360 pixels: tables, code and equations that are wider are scrolled by themselves."""
+    driver = open_browser()
+    try:
+        narrow = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
+        widths: dict[str, int] = {}
+        for page in sorted(site.rglob("*.html")):
+            name = page.relative_to(site).as_posix()
+            driver.get(f"{address}{name}")
+            widths[name] = driver.execute_script("return document.documentElement.scrollWidth")
+        assert {name: width for name, width in widths.items() if width > 360} == {}
+    finally:
+        driver.quit()
