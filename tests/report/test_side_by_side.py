@@ -70,3 +70,14 @@ def test_one_run_too_many_and_no_run_are_told(tmp_path: Path) -> None:
     with pytest.raises(SenaError, match="is not a run folder"):
         compare([run.path, tmp_path], tmp_path / "x.html")
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_page_is_written_over_and_nobodys_file(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", rounds=1)
+    page = compare([run.path, run.path], tmp_path / "x.html")
+    first = page.read_bytes()
+    assert compare([run.path, run.path], page).read_bytes() == first
+    page.write_text("my notes")
+    with pytest.raises(SenaError, match="is no page of sena compare"):
+        compare([run.path, run.path], page)
+    assert page.read_text() == "my notes"

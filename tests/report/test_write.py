@@ -117,7 +117,7 @@ def test_the_page_carries_pairs_and_drops_with_their_pictures(tmp_path: Path) ->
     }
     lengths = {"length of chosen": 12, "length of rejected": 8}
     assert shown["numbers"] == {**lengths, "margin": 7.5, "chosen log-probability": -12.5}
-    assert shown["notes"] == ["log-probability under the reference: chosen -12.5, rejected -20.0, margin +7.5"]
+    assert shown["notes"] == ["log-probability under the reference, in nats: chosen -12.5, rejected -20.0, margin +7.5"]
     known = json.loads(page.data)["pictures"]
     for each in page.rows:
         for key in [each["clean"], each["spoiled"]] if each["what"] == "pair" else [each["clean"]]:

@@ -75,7 +75,7 @@ def test_rows_are_what_the_page_shows(client: Any) -> None:
     answer = client.get("/rows", params=query, headers=OURS).json()
     assert (answer["total"], answer["all"], len(answer["entries"])) == (16, 20, 2)
     first = next(each for each in answer["entries"] if each["id"] == WANTED.id)
-    assert first["notes"] == ["log-probability under the reference: chosen -11.0, rejected -20.0, margin +9.0"]
+    assert first["notes"] == ["log-probability under the reference, in nats: chosen -11.0, rejected -20.0, margin +9.0"]
     assert answer["pictures"][first["clean"]]["uri"].startswith("data:image/png;base64,")
     assert answer["pictures"][first["spoiled"]]["uri"].startswith("data:image/png;base64,")
     assert first["flagged"] is False

@@ -89,12 +89,14 @@ def view(run: Run, port: Port = 7861) -> None:
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN...", help="Run folders.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write.")] = Path("compare.html"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The page to write; a bare name lands in this folder.")
+    ] = Path("compare.html"),
 ) -> None:
     """Several runs on one page: what each gained, what it cost, what it dropped, how their recipes differ."""
     import sena
 
-    print(f"Open in a browser: {sena.compare(runs, out)}")
+    print(f"Open in a browser: {sena.compare(runs, out).resolve()}")
 
 
 def env() -> None:

@@ -107,7 +107,7 @@ def _notes(pair: Pair, scores: tuple[float, float] | None) -> list[str]:
     notes = []
     if scores:
         notes.append(
-            f"log-probability under the reference: chosen {scores[0]:.1f}, rejected {scores[1]:.1f}, "
+            f"log-probability under the reference, in nats: chosen {scores[0]:.1f}, rejected {scores[1]:.1f}, "
             f"margin {scores[0] - scores[1]:+.1f}"
         )
     if pair.support is not None:

@@ -102,7 +102,6 @@ def outline(run: RunFolder, rounds: Sequence[RoundData]) -> dict[str, Any]:
         "stands_by": files.read_json(run.result).get("round") if run.result.is_file() else None,
         "progress": progress(run, rounds),
         "story": story,
-        "legend": meanings.LEGEND,
         "drawings": _drawings(rounds, story),
         "table": _table(rounds),
         "measured": measured(rounds),

@@ -18,6 +18,9 @@ from sena.runs.metrics import read_metrics
 
 LETTERS = "ABCDEFGH"
 TEMPLATE = "compare.html.jinja"
+MARK = "runs compared · sena</title>"
+"""What tells a page of ours, which is written over, from somebody's file."""
+HEAD = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,14 @@ class Line:
 
 
 def compare(runs: Sequence[str | Path], out: str | Path = "compare.html") -> Path:
-    """Write one page about several runs. Raises SenaError for fewer than two, more than eight, or what is no run."""
+    """Write one page about several runs. Raises SenaError for fewer than two, more than eight, what is no run, and
+    an `out` that is somebody's file."""
     if not 2 <= len(runs) <= len(LETTERS):
         raise SenaError(f"sena compare takes two to {len(LETTERS)} runs, {len(runs)} were given")
     told = [tell_run(letter, open_run(Path(run).expanduser())) for letter, run in zip(LETTERS, runs, strict=False)]
     out = Path(out).expanduser()
+    if out.is_file() and MARK not in out.read_text(errors="replace")[:HEAD]:
+        raise SenaError(f"{out} is there and is no page of sena compare: give another --out")
     files.write_text(out, render(build(told), TEMPLATE))
     return out
 

@@ -11,7 +11,7 @@ from typing import Any
 from sena import files
 from sena.images.kinds import told
 from sena.progress import duration
-from sena.report import costs, words
+from sena.report import costs, meanings, words
 from sena.report.differ import clip
 from sena.report.entries import Scores, short
 from sena.report.explorer import script_json
@@ -81,7 +81,13 @@ def render(values: Mapping[str, Any], template: str = "report.html.jinja") -> st
         script_json=lambda value: Markup(script_json(value)),  # escaped there for a script element
     )
     css, script = ((HERE / name).read_text() for name in ("report.css", "explore.js"))  # ours, so not escaped
-    ours = {"css": Markup(css), "script": Markup(script), "policy": _policy(script, values), "signs": words.SIGNS}
+    ours = {
+        "css": Markup(css),
+        "script": Markup(script),
+        "policy": _policy(script, values),
+        "signs": words.SIGNS,
+        "legend": meanings.LEGEND,
+    }
     return environment.get_template(template).render(ours, **values)
 
 
