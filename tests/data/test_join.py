@@ -40,7 +40,7 @@ def test_what_a_kill_left_aside_is_not_joined(tmp_path: Path, monkeypatch: pytes
     ended = join.in_id_order(iter(parts), tmp_path / ".join")
     next(ended)
     left = {path.name: path.read_bytes() for path in (tmp_path / ".join").iterdir()}
-    ended.close()
+    del ended
     (tmp_path / ".join").mkdir()
     for name, data in left.items():
         (tmp_path / ".join" / name).write_bytes(data)

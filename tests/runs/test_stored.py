@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -40,6 +40,8 @@ def test_by_id(stored: Stored[Image]) -> None:
     known = stored.by_id()
     assert [known[image.id] for image in reversed(IMAGES)] == IMAGES[::-1]
     assert (len(known), list(known)) == (20, [image.id for image in IMAGES])
+    assert stored.values("source") == {"folder"}
+    assert stored.values("path") == {image.path for image in IMAGES}
     for missing in ("", "01", "0d", "0e0", "27", "ff"):
         assert missing not in known
 
@@ -57,7 +59,7 @@ def test_one_group_is_read_at_a_time(stored: Stored[Image]) -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(file, name)
 
-    file, stored._file = stored._file, Counted()
+    file, stored._file = stored._file, cast("Any", Counted())
     assert [stored[start : start + 3] for start in range(0, 20, 3)] == [IMAGES[at : at + 3] for at in range(0, 20, 3)]
     assert Counted.groups == [0, 1, 2]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from typing import cast
 
 from PIL import Image as PIL
 
@@ -27,23 +28,21 @@ class Pictures:
         limits: LimitsConfig = LimitsConfig(),
         keep_pixels: int = 32_000_000,
     ) -> None:
-        """`images` may be a mapping from their ids, which is then asked for those that are wanted.
+        """`images` may be a mapping from their ids, which is then asked for those that are wanted only.
 
-        Raises SenaError when an image was drawn from a source that is not among `sources`; of a mapping's images when
-        they are asked for.
+        Raises SenaError when an image was drawn from a source that is not among `sources`; for a mapping, whoever
+        brings it looks with `demand_sources`.
         """
-        self._images: Mapping[str, Image] = (
-            images if isinstance(images, Mapping) else {image.id: image for image in images}
-        )
+        is_known = isinstance(images, Mapping)
+        known = images if is_known else {image.id: image for image in images}
+        self._images = cast("Mapping[str, Image]", known)
         self._sources = dict(sources)
         self._limits = limits
         self._keep_pixels = keep_pixels
         self._kept: dict[str, PIL.Image] = {}  # the longest unused first
         self._held = 0
-        known = () if isinstance(images, Mapping) else self._images.values()
-        lost = {image.source for image in known} - self._sources.keys()
-        if lost:
-            raise _lost(min(lost))
+        if not is_known:
+            demand_sources({image.source for image in self._images.values()}, sources)
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._images
@@ -65,8 +64,6 @@ class Pictures:
     def read(self, image_id: str) -> bytes:
         """The picture's file, undecoded. Raises as `open` does, but for what is wrong inside of the file."""
         image = self._images[image_id]
-        if image.source not in self._sources:
-            raise _lost(image.source)
         data = self._sources[image.source].read(image.path)
         if hashlib.sha256(data).hexdigest() != image.sha256:
             raise ImageError("changed since it was drawn", f"{image.source}: {image.path}")
@@ -82,5 +79,8 @@ def _room(picture: PIL.Image) -> int:
     return picture.width * picture.height
 
 
-def _lost(source: str) -> SenaError:
-    return SenaError(f"Pictures were drawn from {source}, which images.sources lacks: name it again")
+def demand_sources(drawn_from: Set[str], sources: Mapping[str, Source]) -> None:
+    """Raises SenaError when pictures were drawn from a source that is no longer there."""
+    lost = drawn_from - sources.keys()
+    if lost:
+        raise SenaError(f"Pictures were drawn from {min(lost)}, which images.sources lacks: name it again")

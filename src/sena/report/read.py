@@ -54,8 +54,7 @@ class RoundData:
             return files.read_json(self.folder.funnel)
         if not self.folder.images.is_file():
             return {}
-        images = len(Stored(self.folder.images, Image))
-        return count_rows(images, {name: self.keys(name, kind) for name, kind in COUNTED.items()})
+        return count_rows(len(self.images), {name: self.keys(name, kind) for name, kind in COUNTED.items()})
 
     @cached_property
     def imported(self) -> dict[str, str]:
@@ -64,8 +63,8 @@ class RoundData:
         return files.read_json(path) if path.is_file() else {}
 
     @cached_property
-    def images(self) -> list[Image]:
-        return _read(self.folder.images, Image)
+    def images(self) -> Sequence[Image]:
+        return Stored(self.folder.images, Image) if self.folder.images.is_file() else ()
 
     @cached_property
     def skipped(self) -> list[Skipped]:

@@ -21,7 +21,7 @@ from sena.engines import started
 from sena.engines.local import LocalEngine
 from sena.engines.looks import demand
 from sena.errors import RunFolderError
-from sena.images.pictures import Pictures
+from sena.images.pictures import Pictures, demand_sources
 from sena.images.sources import Source
 from sena.mini import stranger
 from sena.models import families
@@ -68,8 +68,11 @@ class Job:
         return names.sources(self.recipe.images, self.recipe.question.given)
 
     def pictures(self, images: Sequence[Image]) -> Pictures:
-        known = images.by_id() if isinstance(images, Stored) else images
-        return Pictures(known, {source.name: source for source in self.sources}, self.recipe.images.limits)
+        sources = {source.name: source for source in self.sources}
+        if isinstance(images, Stored):
+            demand_sources(images.values("source"), sources)
+            return Pictures(images.by_id(), sources, self.recipe.images.limits)
+        return Pictures(images, sources, self.recipe.images.limits)
 
     def round(self, number: int) -> RoundFolder:
         return self.run.round(number)

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image as PIL
 
 from sena.errors import ImageError, ModelError, SenaError
-from sena.images.pictures import Pictures
+from sena.images.pictures import Pictures, demand_sources
 from sena.models import families
 from sena.models.load import load_config
 from sena.recipes import load as recipes
@@ -29,9 +29,10 @@ def report(run: str | Path) -> Path:
 
 def tell(run: RunFolder, recipe: Recipe) -> Path:
     """The report of a run whose recipe is at hand."""
-    drawn = [Stored(each.images, Image).by_id() for each in run.rounds() if each.images.is_file()]
+    drawn = [Stored(each.images, Image) for each in run.rounds() if each.images.is_file()]
     try:
         sources = {source.name: source for source in names.sources(recipe.images)}
+        demand_sources({name for each in drawn for name in each.values("source")}, sources)
     except SenaError as error:
         reason = str(error)
 
@@ -39,7 +40,8 @@ def tell(run: RunFolder, recipe: Recipe) -> Path:
             raise ImageError("source is gone", reason)
 
         return write_report(run, gone, None)
-    pictures = Pictures(ChainMap(*drawn), sources, recipe.images.limits)  # type: ignore[arg-type]
+    known = ChainMap(*(each.by_id() for each in drawn))  # type: ignore[arg-type]
+    pictures = Pictures(known, sources, recipe.images.limits)
     return write_report(run, pictures.open, look(recipe))
 
 

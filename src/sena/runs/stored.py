@@ -55,6 +55,15 @@ class Stored(Sequence[Record]):
         """The records by their `id`, for a table in the order of its ids."""
         return ById(self)
 
+    def values(self, column: str) -> set[Any]:
+        """The different values of a column, which alone is read."""
+        import pyarrow.compute as pc
+
+        found: set[Any] = set()
+        for group in range(self._file.num_row_groups):
+            found.update(pc.unique(self._file.read_row_group(group, columns=[column])[column]).to_pylist())  # type: ignore[attr-defined]
+        return found
+
     def find(self, record_id: str) -> Record | None:
         """The record of that `id`, in a table in the order of its ids."""
         group = bisect_right(self._first_ids, record_id) - 1
