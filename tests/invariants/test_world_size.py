@@ -86,6 +86,11 @@ def test_four_are_one(by_four: Path) -> None:
     assert len({(by_four / f"eight_bit-4-rank{rank}.hash").read_text() for rank in range(4)}) == 1
 
 
+def test_cut_frozen_weights_change_nothing(by_two: Path) -> None:
+    """To the bit: what ranks put together before a layer's turn is what they held whole."""
+    assert gaps(by_two, "lora-2", "lora_fsdp2-2") == (0, 0)
+
+
 def test_chance_rounds_alike_on_all_ranks(by_two: Path) -> None:
     """To the bit between ranks. One process has gradients of another rounding in bfloat16, and so other chances."""
     assert (by_two / "eight_bit-2-rank0.hash").read_text() == (by_two / "eight_bit-2-rank1.hash").read_text()

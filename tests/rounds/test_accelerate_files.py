@@ -62,6 +62,20 @@ def test_what_agrees_is_taken(tmp_path: Path) -> None:
     )
 
 
+def test_trls_own_files_are_taken() -> None:
+    """They start 8 processes in bfloat16."""
+    theirs = resources.files("trl.accelerate_configs")
+    demand(f"{LAUNCH} {theirs / 'multi_gpu.yaml'}", "model.dtype=bfloat16")
+    demand(f"{LAUNCH} {theirs / 'fsdp2.yaml'}", "model.dtype=bfloat16", "train.parallel=fsdp2", "train.processes=8")
+    for name, why in {
+        "zero2": "is for DEEPSPEED",
+        "zero3": "is for DEEPSPEED",
+        "fsdp1": "is for FSDP of version 1",
+    }.items():
+        with pytest.raises(RecipeError, match=why):
+            demand(f"{LAUNCH} {theirs / name}.yaml", "model.dtype=bfloat16", "train.parallel=fsdp2")
+
+
 @pytest.mark.parametrize(
     ("file", "settings", "match"),
     [

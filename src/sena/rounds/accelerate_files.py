@@ -46,7 +46,7 @@ def command(words: Sequence[str], settings: TrainConfig, processes: int) -> list
     path = _file(given.config_file)
     said = None if path is None else read(path)
     named = given.num_processes or (said.processes if said else None)
-    if named and settings.processes not in (1, named):
+    if named and settings.processes != 1 and processes != named:
         raise RecipeError(f"train.processes is {settings.processes}, and train.launcher's num_processes {named}")
     if not named and processes == 1 and said is not None and said.kind != "NO":
         raise RecipeError(
