@@ -76,3 +76,11 @@ def test_only_what_fits_here_is_offered(
 ) -> None:
     said = told(llava_7b, 48, monkeypatch, capsys)
     assert "take --set train.method=lora, a smaller train.batch_tokens, or a larger machine" in said
+
+
+def test_what_training_cannot_do_is_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `sena evolve` refuses it, here beside all else."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
+    given = ["check", "--model", "mini", "--images", str(tmp_path), "--rounds", "1", "--limit", "1"]
+    assert run_program([*given, "--set", "train.launcher=accelerate launch --config_file fsdp2"]) == 2
+    assert "fault: train.launcher: fsdp2 is for FSDP, and train.parallel is ddp" in capsys.readouterr().out

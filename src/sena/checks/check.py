@@ -48,6 +48,8 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     `try_images` images go through the data half, and hours, memory and disk are projected from them; `all_images`
     opens every image of every source.
     """
+    from sena.rounds.training_half import demand_trainable
+
     reporter = reporter or Reporter()
     found = Findings()
     sources = _check_images(recipe, all_images, reporter, found)
@@ -55,6 +57,7 @@ def check(recipe: Recipe, try_images: int = 0, all_images: bool = False, reporte
     found.notes += [stranger] if stranger else []
     found.attempt(trackers.demand, recipe.run.trackers)
     found.attempt(started.demand, recipe.engine)
+    found.attempt(demand_trainable, recipe)
     if recipe.train.optimizer == "adamw_8bit":
         found.attempt(eight_bit.demand)
     remark = found.attempt(_look_at_model, recipe)
