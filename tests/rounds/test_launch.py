@@ -74,6 +74,18 @@ def test_mistakes_are_told_before_the_pairs_are_made(monkeypatch: pytest.MonkeyP
         launch.demand(recipe())
 
 
+def test_ray_is_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is, how many workers, and whether they want GPUs. That it trains: test_launchers.py."""
+    launch.demand(recipe("train.launcher=ray"))
+    program = [sys.executable, "-m", "sena.rounds.on_ray"]
+    assert launch._launcher(recipe("train.launcher=ray", "train.processes=auto")) == [*program, "local", "auto", "auto"]
+    far = ("compute.ray.address=10.0.0.1:6379", "compute.ray.num_gpus=1", "train.processes=64")
+    assert launch._launcher(recipe("train.launcher=ray", *far)) == [*program, "10.0.0.1:6379", "64", "cuda"]
+    monkeypatch.setattr("sena.data.actors.find_spec", lambda name: None)
+    with pytest.raises(SenaError, match=r"train\.launcher: ray needs Ray: pip install sena\[ray\]"):
+        launch.demand(recipe("train.launcher=ray"))
+
+
 class Noted(Metrics):
     """Keeps what it is shown."""
 

@@ -133,8 +133,9 @@ def _launcher(recipe: Recipe) -> list[str]:
     """What a program is started by."""
     settings, words = recipe.train, _words(recipe.train)
     if words == [RAY]:
-        place = recipe.compute.ray.address or ALONE
-        return [sys.executable, "-m", ON_RAY, place, str(settings.processes), recipe.model.device]
+        ray = recipe.compute.ray
+        device = "cuda" if ray.num_gpus else recipe.model.device
+        return [sys.executable, "-m", ON_RAY, ray.address or ALONE, str(settings.processes), device]
     if accelerate_files.is_accelerate(words):
         return accelerate_files.command(words, settings, count(settings))
     processes = str(count(settings))

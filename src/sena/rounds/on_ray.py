@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     run, number, part = program[-3:]
     with cluster(None if address == launch.ALONE else address, 1 if processes == "auto" else int(processes)) as ray:
         has = ray.cluster_resources()
-        on_gpu = device != "cpu" and has.get("GPU", 0) > 0
+        on_gpu = device == "cuda" or (device == "auto" and has.get("GPU", 0) > 0)
         count = max(1, int(has.get("GPU", 0) if on_gpu else 1)) if processes == "auto" else int(processes)
         room = int(has.get("GPU" if on_gpu else "CPU", 0))
         if room < count:
