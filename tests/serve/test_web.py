@@ -50,6 +50,7 @@ def ask_first_example(driver: Any, address: str) -> None:
 def test_pick_a_picture_ask_and_see_the_answers_side_by_side(browser: Any, address: str, tmp_path: Path) -> None:
     ask_first_example(browser, address)
     wait(browser, lambda d: said(d)[0] and said(d)[0] != "..." and said(d)[2] and said(d)[2] != "...")
+    assert "The miniature knows pictures of its own world" in browser.page_source
     example = gallery.examples(str(tmp_path / "run"))[0]
     wanted = sena.load("mini").ask(example.picture, example.question)
     wait(browser, lambda d: said(d) == [wanted, "", wanted])  # round 1 has no tick

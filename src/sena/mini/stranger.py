@@ -15,10 +15,7 @@ from sena.images.sources import Source
 from sena.mini import mini_folder, world
 from sena.mini.source import MiniSource
 
-HINT = (
-    f"The miniature knows pictures of its own world ({world.SIDE} x {world.SIDE} pixels) and no others: "
-    "what it says of {picture} means nothing"
-)
+ABOUT = f"The miniature knows pictures of its own world ({world.SIDE} x {world.SIDE} pixels) and no others"
 
 
 def hint(model: str, pictures: Iterable[tuple[str, Image.Image]]) -> str:
@@ -29,7 +26,7 @@ def hint(model: str, pictures: Iterable[tuple[str, Image.Image]]) -> str:
     if not is_miniature(model):
         return ""
     strangers = (name for name, picture in pictures if picture.size != (world.SIDE, world.SIDE))
-    return next((HINT.format(picture=name) for name in strangers), "")
+    return next((f"{ABOUT}: what it says of {name} means nothing" for name in strangers), "")
 
 
 def hint_of(model: str, sources: Iterable[Source]) -> str:

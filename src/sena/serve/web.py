@@ -13,6 +13,7 @@ from typing import Any
 from sena.errors import ImageError, SenaError
 from sena.images.config import LimitsConfig
 from sena.images.decode import decode
+from sena.mini import stranger
 from sena.serve import gallery
 from sena.serve.gallery import Example, Voice
 from sena.serve.speaker import Conversation, Speaker, load
@@ -90,7 +91,8 @@ def build(title: str, voices: Sequence[Voice], examples: Sequence[Example], fold
     gradio = _gradio()
     labels = [voice.label for voice in voices]
     with gradio.Blocks(title=f"sena: {title}", analytics_enabled=False) as page:
-        gradio.HTML(f"<h2>sena</h2><p>{ABOUT}</p>")
+        about = f"{ABOUT} {stranger.ABOUT}." if stranger.is_miniature(voices[0].model) else ABOUT
+        gradio.HTML(f"<h2>sena</h2><p>{about}</p>")
         with gradio.Row():
             with gradio.Column(scale=2, min_width=300):
                 upload = ["upload", "clipboard"]
