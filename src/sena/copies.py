@@ -162,7 +162,7 @@ def remove_folder(path: Path) -> None:
 def _agree(path: Path, address: str) -> None:
     held = {each.name: each for each in _of_a_run(address)}
     if held and not {"recipe.yaml", "manifest.json"} & held.keys():
-        raise SenaError(f"{address} holds other things than a run: name an empty or new place")
+        raise SenaError(f"{address} holds other things than a run: name a run, or for --out a new place")
     for folder, _, names in os.walk(path, topdown=False):
         for file in (Path(folder, name) for name in names if name != LOCK):
             if not _is_same(file, held.get(file.relative_to(path).as_posix())):

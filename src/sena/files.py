@@ -24,7 +24,7 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises SenaError with the mend when the disk is full or the folder may not be written.
     """
-    _demand_disk(path)
+    demand_disk(path)
     temporary = path.with_name(f".{path.name}.tmp")  # always the same, so what a kill leaves is used up by the next try
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def sha256(path: Path) -> str:
 
 def make_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """A folder that exists whole or not at all: filled beside its place, then moved there in one step."""
-    _demand_disk(path)
+    demand_disk(path)
     temporary = path.with_name(f".{path.name}.tmp")
     remove_tree(temporary)
     temporary.mkdir(parents=True)
@@ -119,10 +119,10 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def _demand_disk(path: Path) -> None:
+def demand_disk(path: Path) -> None:
     """Raises SenaError for an address that somebody took for a path: it would become a folder called `s3:`."""
     if stores.is_address(path):
-        raise SenaError(f"{path} is an address in an object store, where this cannot be written: name a folder here")
+        raise SenaError(f"{stores.address(path)} is in an object store, where this is not written: name a folder here")
 
 
 def disk_error(path: Path, error: OSError) -> SenaError:

@@ -33,7 +33,7 @@ class SourceConfig(Config):
     paths, or a folder with metadata.jsonl or metadata.csv), `parquet` (a file or a folder of them), `hf` (a data set
     on the Hugging Face hub, or a folder that save_to_disk wrote), `tars` (WebDataset), or `mini`."""
     path: str = ""
-    """The folder, file or hub name; `mini` needs none."""
+    """The folder, file or hub name, or an address in an object store (`s3://bucket/photos`); `mini` needs none."""
     root: str = ""
     """For `llava665k` and `list`: where the paths in the file begin; empty means the file's own folder."""
     only: tuple[str, ...] = ()

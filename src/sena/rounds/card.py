@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from sena import files
+from sena import files, stores
 from sena.recipes import load as recipes
 from sena.recipes.recipe import Recipe
 from sena.records import Image, Pair
@@ -129,7 +129,7 @@ def _head(recipe: Recipe, tag: str) -> str:
 
 def _is_local(recipe: Recipe) -> bool:
     name = recipe.model.name
-    return name == "mini" or name.startswith((".", "/", "~")) or Path(name).is_dir()
+    return name == "mini" or name.startswith((".", "/", "~")) or stores.is_address(name) or Path(name).is_dir()
 
 
 def _name(recipe: Recipe) -> str:

@@ -21,7 +21,7 @@ def evolve(recipe: Recipe, out: str | Path, reporter: Reporter | None = None) ->
 
     Raises SenaError, in one sentence, for everything that the user can mend; what was done by then is kept.
     """
-    training_half.demand_trainable(recipe)
+    training_half.demand_trainable(recipe, out)
     with at_work(out) as out, open_job(recipe, out, reporter) as job:
         if job.is_finished():
             job.say_finished()

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sena import files
+from sena import copies, files
 from sena.engines.local import LocalEngine
 from sena.errors import SenaError
 from sena.evals.base import Benchmark, run_benchmark
@@ -69,7 +69,7 @@ def evaluate(
 
 def _beside(model: str, limit: int | None) -> Path | None:
     """The folder next to a run's last model; None for a model that is in no run."""
-    if not RunFolder(Path(model).expanduser()).manifest.is_file():
+    if not copies.fetch(RunFolder(Path(model).expanduser()).manifest).is_file():
         return None
     return Path(names.model_or_run(model)).parent / ("measured" if limit is None else f"measured-{limit}")
 

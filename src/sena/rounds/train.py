@@ -40,7 +40,7 @@ def train(
     """
     file, reporter = file_of(Path(pairs)), reporter or Reporter()
     recipe = make_recipe(file, images, model, settings)
-    training_half.demand_trainable(recipe)
+    training_half.demand_trainable(recipe, out)
     taken = copies.fetch(_taken(RunFolder(copies.place(out)).round(1)))
     found = None if taken.is_file() else _read(file, images, recipe, reporter)
     with at_work(out) as out, open_job(recipe, out, reporter) as job:

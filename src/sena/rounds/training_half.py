@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sena import files
+from sena import files, stores
 from sena.align import checkpoint, ranks
 from sena.align import reference as references
 from sena.align.gradient import Preferences
@@ -32,9 +32,14 @@ from sena.runs.folder import RoundFolder
 from sena.seeds import derive
 
 
-def demand_trainable(recipe: Recipe) -> None:
+def demand_trainable(recipe: Recipe, out: str | Path = "") -> None:
     """Raises SenaError for what only the data half can do, and for training processes that cannot be."""
     launch.demand(recipe)
+    if recipe.train.launcher and stores.is_address(out):
+        raise RecipeError(
+            f"train.launcher may train on several machines, which share a disk and no store: set train.processes in "
+            f"its place, or choose another --out than {stores.address(out)}"
+        )
     if recipe.model.device == "split":
         raise RecipeError(
             "model.device: split is for making pairs, asking and measuring, and training needs one device: set "

@@ -168,6 +168,7 @@ def at_work(where: str | Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the run folder while working in it. Raises RunFolderError when another process does."""
+    files.demand_disk(path)
     lock = path / ".lock"
     try:
         path.mkdir(parents=True, exist_ok=True)
