@@ -104,7 +104,7 @@ def same_pictures(rounds: Sequence[RoundData], pictures: Pictures, most: int) ->
     ]
 
 
-def _watched_images(rounds: Sequence[RoundData]) -> list[Image]:
+def _watched_images(rounds: Sequence[RoundData]) -> Sequence[Image]:
     return rounds[0].images if rounds and rounds[0].number == 0 else []
 
 

@@ -71,7 +71,7 @@ def table(title: str, figures: dict[str, Any], other: str = "base") -> Table:
     if blind:
         made.add_column("blind", justify="right")
     if differences:
-        made.add_column(Text(f"change from {other}, 95 %"))
+        made.add_column(Text(f"against {other}, 95 %"))
     for name in _shown(figures["metrics"]):
         figure = figures["metrics"][name]
         cells = [name + ARROWS[metric(name).better], number(figure["value"]), interval(figure, dash="–")]

@@ -89,8 +89,9 @@ def told(path: Path) -> Iterator[None]:
 def records(table: Any, kind: type[Record]) -> list[Record]:
     """The rows of an Arrow table as records."""
     lists = {name for name, hint in typing.get_type_hints(kind).items() if typing.get_origin(hint) is tuple}
-    rows, columns = table.to_pylist(), names(kind)
-    return [kind(**{name: tuple(row[name]) if name in lists else row[name] for name in columns}) for row in rows]
+    columns = {name: table[name].to_pylist() for name in names(kind)}
+    tuples = [map(tuple, column) if name in lists else column for name, column in columns.items()]
+    return list(map(kind, *tuples))  # column by column: a table may have a million rows
 
 
 def names(kind: type) -> list[str]:
