@@ -55,7 +55,8 @@ def run_cells(cells: Sequence[Cell], out: Path, jobs: int = 0, reporter: Reporte
     with locked(out):
         there = kept_cells(cells, out)
         waiting = [cell for cell, made in there.items() if made is None]
-        reporter.say(f"{len(cells) - len(waiting)} of {len(cells)} cells are there, {len(waiting)} are to be run")
+        done = len(cells) - len(waiting)
+        reporter.say(f"{done} of {len(cells)} cells are there, {len(waiting)} are to be run; all is kept in {out}")
         with reporter.stage("cells", len(waiting)) as task, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
             for cell in pool.map(lambda cell: _in_process(cell, out), waiting):
                 task.advance(1, cell.name)
