@@ -226,11 +226,13 @@ def _get_some(path: Path, found: Collection[Found]) -> None:
 
 def _is_same(file: Path, found: Found | None) -> bool:
     """Whether the store has this very file."""
+    if found is None or not found.written:
+        return False
     try:
         status = file.stat()
     except OSError:
         return False
-    return found is not None and (status.st_size, status.st_mtime) == (found.size, found.written)
+    return (status.st_size, status.st_mtime) == (found.size, found.written)
 
 
 def _is_mirrored(path: Path) -> bool:

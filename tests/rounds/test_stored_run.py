@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import pytest
 from sena import copies
 from sena.cli.main import run_program
 from sena.data.crew import Task
+from sena.errors import RecipeError
 from sena.images.sources import FolderSource
 from sena.mini.source import MiniSource
 from sena.progress import Reporter
 from sena.recipes import load as recipes
 from sena.recipes.recipe import Recipe, load_recipe
 from sena.records import Image
-from sena.rounds import worker
+from sena.rounds import training_half, worker
 from sena.rounds.job import open_job
 from sena.runs import tables
 from sena.runs.folder import RunFolder, at_work
@@ -159,6 +161,14 @@ def test_a_worker_on_another_machine_needs_no_shared_disk(
     assert {path.name for path in (tmp_path / "worker").rglob("*.parquet")} == {
         "images.parquet", *(name for name in made if name.endswith(".parquet"))
     }  # fmt: skip
+
+
+def test_training_on_several_machines_wants_a_disk() -> None:
+    """Before pairs are made, and not after."""
+    recipe = load_recipe("demo", settings=[f"train.launcher={sys.executable}"])
+    training_half.demand_trainable(recipe, "runs/mine")
+    with pytest.raises(RecipeError, match="choose another --out than s3://bucket/runs/mine"):
+        training_half.demand_trainable(recipe, Path("s3://bucket/runs/mine"))
 
 
 def test_pictures_of_a_bucket_are_those_of_the_folder(local: Path, stored: Bucket) -> None:

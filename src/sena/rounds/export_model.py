@@ -62,6 +62,8 @@ def export_model(
     has_adapter = (copies.fetch(folder.adapter) / adapters.SETTINGS).is_file()
     if kind == "adapter" and not has_adapter:
         raise SenaError(f"Round {folder.number} of {run} was trained in full and has no adapter: take --to merged")
+    if has_adapter:
+        copies.fetch(adapters.base_of(folder.adapter))
     found = compare(folder) if has_adapter else (None, None)
     files.make_folder(target, lambda place: _fill(place, folder, kind))
     return ExportedModel(target, folder.number, *found)
