@@ -105,7 +105,10 @@ def test_search_finds_texts_and_ids(page: Any) -> None:
 def test_facets_choose_and_count_what_else_could_be_chosen(page: Any) -> None:
     press(page, ".facet button", "dropped")
     wait(page, lambda d: counted(d) == "8 of 20 rows")
-    assert [each.text for each in find(page, ".facet[aria-label=reason] button")] == ["contained (4)", "not settled (4)"]
+    assert [each.text for each in find(page, ".facet[aria-label=reason] button")] == [
+        "contained (4)",
+        "not settled (4)",
+    ]
     press(page, ".facet button", "not settled")
     wait(page, lambda d: counted(d) == "4 of 20 rows")
     assert all("dropped by check: not settled" in each.text for each in find(page, "#list article"))

@@ -97,7 +97,10 @@ def test_alarms_and_imported_pairs_are_told(tmp_path: Path) -> None:
     found = files.read_json(run.round(1).evidence)
     files.write_json(run.round(1).evidence, {**found, "alarms": [{"name": "length", "text": "too \x1b[31mlong"}]})
     files.write_json(run.round(1).path / "imported.json", {"file": "my.jsonl", "sha256": "0", "layout": "trl"})
+    files.write_json(run.stopped, {"why": "no \x1b[31mroom"})
+    files.write_text(run.recipe, "run: {rounds: 2}\n")
     assert [each.plain for each in notes(run)] == [
+        "Stopped after 1 of 2 rounds: no room",
         "Alarm after round 1: too long",
         "The pairs of round 1 come from my.jsonl (trl).",
     ]

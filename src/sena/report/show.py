@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sena.report.meanings import ARROWS, LEGEND, in_order, metric
-from sena.report.read import Figure, RoundData, measured, read_rounds, watch_only
+from sena.report.read import Figure, RoundData, measured, progress, read_rounds, watch_only
 from sena.report.story import story
 from sena.report.words import interval, number, verdict
 from sena.runs.folder import RunFolder, open_run
@@ -54,8 +54,12 @@ def tables(run: RunFolder) -> list[Table]:
 
 
 def notes(run: RunFolder) -> list[Text]:
-    """Sentences that belong to the tables: alarms, and where pairs come from that the run did not make itself."""
+    """Sentences that belong to the tables: why the run stopped, alarms, and where pairs come from that the run did not
+    make itself."""
     rounds = read_rounds(run)
+    known = progress(run, rounds)
+    wanted = f" of {known.wanted}" if known.wanted else ""
+    stopped = [Text(printable(f"Stopped after {known.done}{wanted} rounds: {known.why}"), "bold red")]
     alarms = [
         Text(printable(f"Alarm after round {each.number}: {text}"), "bold red")
         for each in rounds
@@ -66,7 +70,7 @@ def notes(run: RunFolder) -> list[Text]:
         for each in rounds
         if each.imported
     ]
-    return [*alarms, *files]
+    return [*(stopped if known.why else []), *alarms, *files]
 
 
 def _funnel(rounds: list[RoundData]) -> Table:

@@ -140,8 +140,9 @@ class Job:
         return next(number for number in range(self.recipe.run.rounds + 1) if self.stops_after(number))
 
     def is_finished(self) -> bool:
-        """Whether the last round's evidence and the report are there."""
-        return self.round(self.last_round()).evidence.is_file() and self.run.report.is_file()
+        """Whether the last round's evidence and the report are there, and nothing went wrong between the two."""
+        there = self.round(self.last_round()).evidence.is_file() and self.run.report.is_file()
+        return there and not self.run.stopped.is_file()
 
     @contextmanager
     def timed(self, number: int, name: str, total: int, done: int = 0) -> Iterator[Task]:

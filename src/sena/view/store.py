@@ -266,7 +266,8 @@ def state_of(run: RunFolder) -> str:
         for path in (*(p for name in KINDS for p in _files(each, name)), *_references(each), each.evidence)
         if path.is_file()
     ]
-    seen = [f"{path} {path.stat().st_mtime_ns} {path.stat().st_size}" for path in [*paths, run.manifest]]
+    stopped = [run.stopped] if run.stopped.is_file() else []
+    seen = [f"{path} {path.stat().st_mtime_ns} {path.stat().st_size}" for path in [*paths, run.manifest, *stopped]]
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
 
 
