@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -151,6 +153,33 @@ def test_a_name_that_leads_out_of_the_copy_is_refused(name: str, run: str, bucke
     with pytest.raises(SenaError, match="which is no file of a run: remove it"):
         copies.look(run)
     assert [path for path in tmp_path.rglob("*") if path.name in ("out", "b")] == []
+
+
+def test_a_reader_that_waited_leaves_a_run_alone_that_began_meanwhile(run: str) -> None:
+    """It looks whether a run is at work when its turn has come, and not before."""
+    from sena.runs.folder import at_work
+
+    path = copies.place(run)
+    with copies._alone(path):
+        reader = threading.Thread(target=copies.look, args=(run,))
+        reader.start()
+        time.sleep(0.3)
+        (path / "round-1").mkdir(parents=True)
+        (path / "round-1/half.parquet").write_text("at work")
+        lock = open(path / copies.LOCK, "a")  # noqa: SIM115
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    reader.join()
+    assert (path / "round-1/half.parquet").exists()
+    lock.close()
+    with at_work(run):
+        assert not (path / "round-1/half.parquet").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_told(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SENA_CACHE", str(tmp_path / "file"))
+    with pytest.raises(SenaError, match="set SENA_CACHE to another folder"):
+        copies.look(run)
 
 
 def test_other_things_in_a_place_are_left_alone(bucket: Bucket) -> None:

@@ -82,8 +82,11 @@ def fetch(where: str | Path) -> Path:
 def look(where: str | Path) -> Path:
     """Where a run folder lies here, after `agree`; not while a run works in this copy, which then is the newer one."""
     path = place(where)
-    if address_of(path) is not None and not _is_locked(path):
-        agree(path)
+    address = address_of(path)
+    if address is not None:
+        with _alone(path):
+            if not _is_locked(path):
+                _agree(path, address)
     return path
 
 
@@ -246,9 +249,16 @@ def _is_hidden(path: str) -> bool:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """One process at a time makes a copy agree; the others wait."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.agree"), "a") as handle:
+    """One process at a time makes a copy agree; the others wait. Raises SenaError when there can be no copy."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(path.with_name(f".{path.name}.agree"), "a")  # noqa: SIM115 - held until the end of the block
+    except OSError as error:
+        raise SenaError(
+            f"{path} cannot be written ({error.strerror}), where a copy of {named(path)} belongs: set {CACHE} to "
+            "another folder"
+        ) from error
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
