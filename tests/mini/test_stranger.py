@@ -34,6 +34,9 @@ def test_a_model_that_began_from_the_miniature_is_one(tiny_folder: Path, tmp_pat
     assert is_miniature(str(tmp_path / "round"))
     assert not is_miniature(str(tiny_folder))
     assert not is_miniature("llava-hf/llava-1.5-7b-hf")
+    for text in ("{", "[1]", '{"model": {}}'):
+        (tmp_path / "round" / "tokenizer.json").write_text(text)
+        assert not is_miniature(str(tmp_path / "round"))
 
 
 def test_the_first_stranger_is_named(tiny_folder: Path) -> None:
