@@ -42,7 +42,6 @@ METRICS = {
     "length": Metric("length", "words a description", 0),
     "wrong_mentions": Metric("wrong mentions", "things a description mentions that are not there", -1),
     "true_mentions": Metric("true mentions", "things a description mentions that are there", 0),
-    "yes_ratio": Metric("yes answers", "share of yes/no questions answered with yes", 0),
 }
 
 METRICS |= {
@@ -53,6 +52,7 @@ METRICS |= {
     "duplicates": Metric("duplicates", "share of descriptions that another picture gets too", -1),
     "description_words": Metric("words a description", "growing or shrinking much is a sign of collapse", 0),
     "answer_words": Metric("words an answer", "to the base model's own questions", 0),
+    "yes_ratio": Metric("yes answers", "share of yes/no questions answered with yes", 0),
 }
 """What is watched on pictures without labels (`evals/watch.py`)."""
 

@@ -194,7 +194,7 @@ def _drawings(rounds: Sequence[RoundData], story: words.Story) -> list[Drawing]:
         svg = charts.page_svg(charts.metric_chart(rounds, name), f"{meanings.label(name)} over rounds. {caption}")
         count = next(each.metrics[name].get("n", 0) for each in reversed(measured(rounds)) if name in each.metrics)
         found = meanings.metric(name)
-        made.append(Drawing(meanings.label(name), found.about, f"n {count:,.0f}", verdict, caption, svg))
+        made.append(Drawing(meanings.label(name), found.about, f"n\u00a0{count:,.0f}", verdict, caption, svg))
     return made
 
 
