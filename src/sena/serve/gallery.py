@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image as PIL
 
+from sena import copies
 from sena.errors import SenaError
 from sena.images.pictures import Pictures
 from sena.models.load import load_config
@@ -46,7 +47,7 @@ def voices(model: str) -> list[Voice]:
     recipe, _ = recipes.load(Recipe, run.recipe)
     made = [each for each in run.rounds() if (each.model / "config.json").is_file()]
     base = Voice("base", names.model_folder(recipe.model.name))
-    return [base, *(Voice(f"round {each.number}", str(each.model)) for each in made)]
+    return [base, *(Voice(f"round {each.number}", str(copies.fetch(each.model))) for each in made)]
 
 
 def examples(model: str) -> list[Example]:
@@ -78,4 +79,4 @@ def _pick(folder: RoundFolder) -> list[Pair]:
 
 def _run(model: str) -> RunFolder | None:
     path = Path(model).expanduser()
-    return open_run(path) if (path / "manifest.json").is_file() else None
+    return open_run(path) if copies.fetch(path / "manifest.json").is_file() else None
