@@ -56,7 +56,7 @@ def owned(path: Path) -> Iterator[None]:
 
 
 def _me(path: Path) -> dict[str, Any]:
-    """The folder is part of it: containers may share a host's name."""
+    """The folder is part of it: every user of a machine has a copy of their own."""
     return {"host": socket.gethostname(), "folder": str(path), "process": os.getpid(), "since": time.time()}
 
 
