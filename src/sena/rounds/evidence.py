@@ -64,7 +64,7 @@ def table(title: str, figures: dict[str, Any], other: str = "base") -> Table:
     the paired difference to the base (or to `other`), its interval, and whether it is good."""
     differences, blind = figures.get("to_base", {}), figures.get("blind", {})
     made = Table(title=title, title_justify="left", caption=LEGEND, caption_justify="left", box=box.SIMPLE)
-    made.padding = (0, 1, 0, 0)
+    made.padding, made.pad_edge = (0, 1, 0, 0), False  # 80 columns are just enough
     made.add_column("metric")
     made.add_column("value", justify="right")
     made.add_column("95 %", justify="right")
