@@ -18,10 +18,12 @@ SECONDS_AN_IMAGE = 20.7 * 60 / 18_000
 """The data half of 18,000 images on an H100 at the least, by arithmetic (docs/performance.md): the quickest shards, so
 the most work for the driver."""
 SHARDS = (48, 500, 4096)
+ROW_BYTES = 400
+"""Of a reply in memory, at the most. While tables are joined, a 256th of the replies is held three times."""
 
 
 def reckon(smaller: dict[str, Any], larger: dict[str, Any]) -> dict[str, Any]:
-    """Lines of (what, measured at the larger number, at 10^8)."""
+    """Lines of (what, measured at the larger number, at 10^8). A worker holds one shard, so that its memory stays."""
     images = larger["images"]
 
     def grown(read: Callable[[dict[str, Any]], float]) -> tuple[float, float]:
@@ -33,14 +35,19 @@ def reckon(smaller: dict[str, Any], larger: dict[str, Any]) -> dict[str, Any]:
         return value, value / images * IMAGES
 
     phases, kept, driver = larger["phases"], larger["files"], larger["driver"]
+    joining, more = phases["compact"]["rss_peak"] / 1e9, IMAGES / images - 1
     joined = sum(size for name, size in kept["joined"].items())
     per_file, files_a_shard = kept["seconds_to_list"] / kept["in_shards"], kept["in_shards"] / larger["shards"]
     lines = [
         ("driver's memory, drawing, GB", *grown(lambda found: found["phases"]["draw_images"]["rss_peak"] / 1e9)),
         ("driver's memory, pairs at work, GB", *grown(lambda found: found["phases"]["work_off"]["rss_peak"] / 1e9)),
-        ("driver's memory, joining, GB", *grown(lambda found: found["phases"]["compact"]["rss_peak"] / 1e9)),
+        (
+            "driver's memory, joining, GB",
+            joining,
+            joining + 3 * ROW_BYTES * larger["funnel"]["replies"] * more / 256 / 1e9,
+        ),
         ("driver's memory, report, GB", *grown(lambda found: found["phases"]["tell"]["rss_peak"] / 1e9)),
-        ("a worker's memory, GB", *grown(lambda found: found["memory"][-1]["worker"] / 1e9)),
+        ("a worker's memory, GB (flat in a run)", *[max(each["worker"] for each in larger["memory"]) / 1e9] * 2),
         ("joining, processor hours", *by_image(phases["compact"]["processor_seconds"] / 3600)),
         ("tables in shards, GB", *by_image(sum(kept["bytes_in_shards"].values()) / 1e9)),
         ("joined tables, GB", *by_image(joined / 1e9)),

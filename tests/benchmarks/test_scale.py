@@ -87,6 +87,7 @@ def result(images: int, memory: float) -> dict[str, object]:
             "in_shards": 6 * images // 500, "seconds_to_list": 1.2, "joined": {"pairs.parquet": 200 * images},
             "bytes_in_shards": {"pairs.parquet": 300 * images},
         },
+        "funnel": {"replies": 7 * images},
         "bytes": {"manifest.json": 500, "metrics.jsonl": 1500},
     }  # fmt: skip
 
@@ -96,7 +97,8 @@ def test_reached_for_by_hand() -> None:
     found = scale_far.reckon(result(100_000, 0.4), result(1_000_000, 1.3))
     far = {line["what"]: line["far"] for line in found["lines"]}
     assert far["driver's memory, drawing, GB"] == pytest.approx(100.3)
-    assert far["a worker's memory, GB"] == 0.5
+    assert far["a worker's memory, GB (flat in a run)"] == 0.5
+    assert far["driver's memory, joining, GB"] == pytest.approx(1.3 + 3 * 400 * 7 * 99e6 / 256 / 1e9)
     assert far["joined tables, GB"] == pytest.approx(20)
     assert far["manifest.json and metrics.jsonl, MB"] == pytest.approx(0.002)
     small = found["shards"][1]
