@@ -65,7 +65,7 @@ def test_hostile_names_and_texts_stay_text(tmp_path: Path, text: str) -> None:
 def test_one_run_too_many_and_no_run_are_told(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", rounds=1)
     for number in (1, 9):
-        with pytest.raises(SenaError, match=f"takes two to 8 runs, {number} were given"):
+        with pytest.raises(SenaError, match=f"takes two to 8 runs, not {number}"):
             compare([run.path] * number, tmp_path / "x.html")
     with pytest.raises(SenaError, match="is not a run folder"):
         compare([run.path, tmp_path], tmp_path / "x.html")

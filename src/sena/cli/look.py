@@ -70,6 +70,7 @@ def show(
         return
     for part in [*showing.tables(folder), *showing.notes(folder)]:
         console.print(part)
+        console.print()
     print(f"The report: {folder.report}\nAll rows in a browser: sena view {copies.named(folder.path)}")
 
 

@@ -123,7 +123,7 @@ def _change(data: RoundData, name: str) -> Text:
 
 
 def _table(title: str, first: str, columns: list[str]) -> Table:
-    made = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    made = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
     made.add_column(first)
     for column in columns:
         made.add_column(column, justify="right")

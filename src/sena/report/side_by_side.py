@@ -68,7 +68,7 @@ def compare(runs: Sequence[str | Path], out: str | Path = "compare.html") -> Pat
     """Write one page about several runs. Raises SenaError for fewer than two, more than eight, what is no run, and
     an `out` that is somebody's file."""
     if not 2 <= len(runs) <= len(LETTERS):
-        raise SenaError(f"sena compare takes two to {len(LETTERS)} runs, {len(runs)} were given")
+        raise SenaError(f"sena compare takes two to {len(LETTERS)} runs, not {len(runs)}")
     told = [tell_run(letter, open_run(Path(run).expanduser())) for letter, run in zip(LETTERS, runs, strict=False)]
     out = Path(out).expanduser()
     if out.is_file() and MARK not in out.read_text(errors="replace")[:HEAD]:
