@@ -52,7 +52,8 @@ class Actor:
             value = self.crew.ray.get(waits)
         except RayTaskError as error:
             self.dismiss()
-            return Answer("died", f"failed with {type(error.cause).__name__}: {error.cause}")
+            why = next(iter(str(error.cause).strip().splitlines()), "")  # Ray appends its own tracebacks
+            return Answer("died", f"failed with {type(error.cause).__name__}: {why}")
         except RayError as error:  # its process or its node is gone, or cannot be reached
             self.dismiss()
             return Answer("died", f"was lost ({type(error).__name__})")
