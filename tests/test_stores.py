@@ -233,12 +233,35 @@ def test_one_that_was_silent_for_long_leaves_the_run_to_the_other(
     monkeypatch.setattr(owner, "BEAT", 0.5)
     with pytest.raises(SenaError, match="was taken over by process 7 of elsewhere"):
         lose()
+    path = copies.place(run)
+    with pytest.raises(SenaError, match="was taken over"):
+        files.remove(path / "metrics.jsonl")
+    with pytest.raises(SenaError, match="was taken over"):
+        files.remove_tree(path / "round-1/model")
+    assert {"metrics.jsonl", "round-1/model/config.json"} <= bucket.objects("runs/mine").keys()
     assert json.loads(bucket.objects("runs/mine")[owner.NAME])["process"] == 7
     assert "result.json" not in bucket.objects("runs/mine")
     bucket.delete(f"runs/mine/{owner.NAME}")
     with at_work(run) as path:
         files.write_json(path / "result.json", {})
     assert "result.json" in bucket.objects("runs/mine")
+
+
+def test_logs_of_a_run_that_ended_are_put_no_more(run: str, bucket: Bucket) -> None:
+    """They would lie over those of whoever goes on with it, or keep another run of this process from its store."""
+    from sena.runs.folder import at_work
+
+    def fail() -> None:
+        with at_work(run) as path:
+            files.append(path / "log.txt", "never put\n")
+            bucket.refuse = lambda method, key: (403, "AccessDenied") if key.startswith("runs/mine") else None
+            raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        fail()
+    files.write_json(copies.place(f"{bucket.address}/runs/other") / "manifest.json", {})
+    assert bucket.objects("runs/other").keys() == {"manifest.json"}
+    assert "log.txt" not in bucket.objects("runs/mine")
 
 
 def test_logs_of_a_long_step_are_put_every_minute(run: str, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

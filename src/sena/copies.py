@@ -137,9 +137,14 @@ def flush() -> None:
                 raise
 
 
+def forget(path: Path) -> None:
+    """Put no more logs of a run that this process no longer works on."""
+    _appended.difference_update([log for log in list(_appended) if log.is_relative_to(path)])
+
+
 def forbid(address: str, reason: str) -> None:
-    """Let no file be put below an address from now on: raise SenaError with this sentence instead. An empty one lifts
-    it."""
+    """Let no file be put or removed below an address from now on: raise SenaError with this sentence instead. An empty
+    one lifts it."""
     _forbidden[address] = reason
 
 
@@ -147,6 +152,7 @@ def remove(path: Path) -> None:
     """Remove from the store what was removed here."""
     address = address_of(path)
     if address is not None and _is_mirrored(path):
+        _demand_allowed(address)
         with stores.faults(address), contextlib.suppress(FileNotFoundError):
             stores.driver(address).rm_file(address)
 
@@ -156,6 +162,7 @@ def remove_folder(path: Path) -> None:
     address = address_of(path)
     if address is None or not _is_mirrored(path):
         return
+    _demand_allowed(address)
     names = sorted((each.name for each in _of_a_run(address)), key=lambda name: name.rpartition("/")[2] not in LAST)
     with stores.faults(address):
         for name in names:
@@ -179,14 +186,18 @@ def _agree(path: Path, address: str) -> None:
 def _put(path: Path) -> None:
     address = address_of(path)
     assert address is not None
-    for root, reason in _forbidden.items():
-        if reason and address.startswith(f"{root}/"):
-            raise SenaError(reason)
+    _demand_allowed(address)
     with stores.faults(address):
         stores.driver(address).put_file(str(path), address)
     there = stores.found(address)
     if there is not None:
         os.utime(path, (there.written, there.written))
+
+
+def _demand_allowed(address: str) -> None:
+    for root, reason in _forbidden.items():
+        if reason and address.startswith(f"{root}/"):
+            raise SenaError(reason)
 
 
 def _of_a_run(address: str) -> Iterator[Found]:

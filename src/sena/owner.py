@@ -51,8 +51,11 @@ def owned(path: Path) -> Iterator[None]:
         with contextlib.suppress(SenaError):  # the first error is the one to tell
             _end(path, where, me, beat)
         raise
-    ended.set()
-    _end(path, where, me, beat)
+    else:
+        ended.set()
+        _end(path, where, me, beat)
+    finally:
+        copies.forget(path)  # from now on the run may be another's
 
 
 def _me(path: Path) -> dict[str, Any]:

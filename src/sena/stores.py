@@ -22,6 +22,8 @@ PIECE = 1 << 23
 """Bytes of an object that are read at a time, where it is read from its beginning to its end."""
 _ADDRESS = re.compile(rf"({'|'.join(DRIVERS)}):/{{1,2}}(.*)", re.DOTALL)
 """With one slash too: that is what `Path` makes of two."""
+_BEHIND_END = re.compile(r"InvalidRange|range\W+(is )?not satisfiable", re.IGNORECASE)
+"""What stores say when nothing lies where reading was to begin; a bucket may be called `orange`."""
 _PATIENCE: dict[str, dict[str, Any]] = {
     "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 2}}}
 }
@@ -145,7 +147,7 @@ def read(where: str, start: int = 0, end: int | None = None) -> bytes:
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:
-        if "range" in str(error).lower() and isinstance(error, OSError):  # nothing lies behind `start`
+        if _BEHIND_END.search(f"{error} {error.__cause__}"):
             return b""
         with faults(where):
             raise
@@ -191,13 +193,11 @@ def open_file(where: str | Path) -> BinaryIO:
 
 
 def files_in(where: str, ending: str) -> list[str]:
-    """The address itself if it ends so, else those of the objects right below it that do, sorted by name."""
+    """Those of the objects right below an address whose names end so, sorted; without any the address itself, if it
+    does (a place may be called `all.parquet` too)."""
     where = address(where)
-    if where.endswith(ending):
-        return [where]
-    return sorted(
-        f"{where}/{each.name}" for each in listed(where) if each.name.endswith(ending) and "/" not in each.name
-    )
+    below = [each.name for each in listed(where) if each.name.endswith(ending) and "/" not in each.name]
+    return sorted(f"{where}/{name}" for name in below) or ([where] if where.endswith(ending) else [])
 
 
 def _seconds(details: dict[str, Any]) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from sena import stores
 from sena.errors import ImageError, SenaError
 from sena.images.config import ImagesConfig, LimitsConfig, SourceConfig
 from sena.images.guess import source_of
@@ -120,6 +124,22 @@ def test_a_store_that_fails_for_a_while_is_asked_again_and_one_that_fails_for_go
     bucket.refuse = lambda method, key: (500, "InternalError")
     with pytest.raises(SenaError, match=r"s3://.*/photos/1\.png cannot be reached") as told:
         source.read("1.png")
+    assert not isinstance(told.value, ImageError)
+
+
+def test_an_empty_object_has_no_bytes_and_a_fault_is_no_empty_object(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an empty one the store says that no range lies in it; what it says of others may name a bucket `orange`."""
+    bucket.put("photos/empty.png", b"")
+    assert StoredSource("photos", f"{bucket.address}/photos").read("empty.png") == b""
+
+    def refuse(*given: Any, **also: Any) -> bytes:
+        raise OSError(errno.EIO, "Cannot connect to host orange.s3.amazonaws.com:443")
+
+    monkeypatch.setattr(stores, "driver", lambda where: SimpleNamespace(cat_file=refuse))
+    with pytest.raises(SenaError, match="cannot be reached") as told:
+        StoredSource("photos", "s3://orange/photos").read("1.png")
     assert not isinstance(told.value, ImageError)
 
 

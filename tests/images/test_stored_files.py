@@ -67,6 +67,15 @@ def test_a_source_in_the_store_is_the_one_on_the_disk(what: str, folder: Path, b
         assert [each.reason for each in drawn[0].skipped] == ["outside its root"] * 2
 
 
+@pytest.mark.parametrize("what", ["tables", "tars"])
+def test_a_place_may_be_called_like_a_file(what: str, folder: Path, bucket: Bucket) -> None:
+    """As those that Spark writes: `all.parquet/part-0.parquet`."""
+    ending = {"tables": ".parquet", "tars": ".tar"}[what]
+    bucket.put_folder(folder / what, f"all{ending}")
+    there = SourceConfig.model_validate(source_of(f"{bucket.address}/all{ending}"))
+    assert sum(len(each.list()) for each in names.sources(ImagesConfig(sources=(there,)))) == 16
+
+
 def test_a_picture_in_a_tar_is_one_request_for_its_bytes(folder: Path, bucket: Bucket) -> None:
     source = tars.TarSource("tars", f"{bucket.address}/data/tars")
     paths = source.list()

@@ -113,6 +113,7 @@ def test_contradictions_of_shipped_files(file: str, settings: tuple[str, ...], m
             "train.processes is 4, and train.launcher's num_processes 8",
         ),
         ("num_processes: 8", (), "is no file of accelerate's"),
+        ("distributed_type: FSDP\nfsdp_config: [1]", FSDP2, "is no file of accelerate's, since its fsdp_config"),
         ("a: [", (), "cannot be read"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import select
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from rich.console import Console
 from sena.errors import RecipeError, SenaError
 from sena.progress import Reporter
 from sena.recipes.recipe import Recipe, load_recipe
-from sena.rounds import launch
+from sena.rounds import launch, rank
 from sena.rounds.job import Job
 from sena.runs.folder import RunFolder
 from sena.runs.metrics import Metrics, read_metrics
@@ -102,9 +103,9 @@ def test_what_the_first_rank_tells_is_done_here(tmp_path: Path) -> None:
         {"event": "say", "text": "  2 processes [b]", "style": ""},
         {"event": "begin", "name": "train", "total": 0, "done": 0},
         "what a library prints",
-        {"event": "show", "done": 1, "total": 2, "note": "loss 1.000"},
+        {"event": "show", "done": 1, "before": 0, "total": 2, "note": "loss 1.000"},
         {"event": "log", "round": 1, "stage": "train", "values": {"loss": 1.0}, "step": 4},
-        {"event": "show", "done": 2, "total": 2, "note": "loss 0.900"},
+        {"event": "show", "done": 2, "before": 0, "total": 2, "note": "loss 0.900"},
         {"event": "end"},
         "[1]",
     )
@@ -117,6 +118,14 @@ def test_what_the_first_rank_tells_is_done_here(tmp_path: Path) -> None:
     assert not job.run.metrics.exists()  # the first rank has written the line itself
     assert (tmp_path / "trainers.log").read_text() == f"-m sena.rounds.rank {tmp_path.resolve()} 3 train\n"
     assert launch.read_settings(job.run) == job.recipe.train
+
+
+@pytest.mark.parametrize("letter", ["a", "\n", "\u56fe", "\U0001f600"])
+def test_an_event_is_no_longer_than_what_a_pipe_takes_whole(letter: str, capfd: pytest.CaptureFixture[str]) -> None:
+    rank.Teller(True, rank.write).say(letter * 4000)
+    line = capfd.readouterr().out
+    assert 2500 < len(line) <= select.PIPE_BUF
+    assert set(json.loads(line)["text"]) == {letter}
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,10 @@ def read(path: Path) -> Said:
         raise RecipeError(f"train.launcher: {path} cannot be read: {error}") from error
     if not isinstance(data, dict) or "distributed_type" not in data:
         raise RecipeError(f"train.launcher: {path} is no file of accelerate's, since it has no distributed_type")
-    fsdp = {str(name): str(value).lower() for name, value in (data.get("fsdp_config") or {}).items()}
+    sharing = data.get("fsdp_config") or {}
+    if not isinstance(sharing, dict):
+        raise RecipeError(f"train.launcher: {path} is no file of accelerate's, since its fsdp_config has no settings")
+    fsdp = {str(name): str(value).lower() for name, value in sharing.items()}
     processes = data.get("num_processes")
     return Said(
         str(data["distributed_type"]),

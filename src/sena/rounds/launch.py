@@ -163,8 +163,8 @@ def _listen(job: Job, lines: Iterable[str]) -> list[dict[str, Any]]:
                     job.metrics.show(event["round"], event["stage"], values, event["step"])
                 case {"event": "begin", "name": name, "total": total, "done": done}:
                     task = stage.enter_context(job.reporter.stage(name, total, done))
-                case {"event": "show", "done": done, "total": total, "note": note} if task is not None:
-                    task.total = total
+                case {"event": "show", "done": done, "before": before, "total": total, "note": note} if task:
+                    task.total, task.before = total, before
                     task.advance(done - task.done, note)
                 case {"event": "end"}:
                     stage.close()

@@ -6,6 +6,7 @@ and tells on its standard output, as one JSON object a line, what the process th
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -32,7 +33,7 @@ from sena.runs.folder import locked, open_run
 from sena.runs.metrics import Metrics
 
 LONGEST = 3000
-"""Letters of an event's text: what a pipe takes from several writers without mixing them."""
+"""Bytes of an event's text as JSON: what a pipe takes from several writers without mixing them."""
 
 
 Write = Callable[[dict[str, Any]], Any]
@@ -51,7 +52,7 @@ class Teller(Reporter):
             self.write({"event": event, **values})
 
     def say(self, text: str, style: str = "") -> None:
-        self.tell("say", text=text[:LONGEST], style=style)
+        self.tell("say", text=_short(text), style=style)
 
     @contextmanager
     def stage(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
@@ -60,7 +61,7 @@ class Teller(Reporter):
         self.tell("end")
 
     def show(self, task: Task, note: str) -> None:
-        self.tell("show", done=task.done, total=task.total, note=note)
+        self.tell("show", done=task.done, before=task.before, total=task.total, note=note)
 
 
 class Figures(Metrics):
@@ -93,7 +94,7 @@ def telling(write: Write) -> Iterator[None]:
         kind = _kind(error)
         text = str(error) if isinstance(error, SenaError) else f"{type(error).__name__}: {error}"
         halvings = error.halvings if isinstance(error, BatchError) else 0
-        write({"event": "failed", "kind": kind, "text": text[:LONGEST], "halvings": halvings})
+        write({"event": "failed", "kind": kind, "text": _short(text), "halvings": halvings})
         raise
 
 
@@ -117,6 +118,12 @@ def work(path: Path, number: int, part: str, write: Write) -> None:
             training_half.score_here(job, number, pairs)
         else:
             training_half.train_here(job, number, pairs, reference.read(folder.reference))
+
+
+def _short(text: str) -> str:
+    """As many letters as `LONGEST` allows: one that is not ASCII takes up to twelve bytes."""
+    sizes = itertools.accumulate(len(json.dumps(letter)) - 2 for letter in text)
+    return "".join(letter for letter, size in zip(text, sizes, strict=True) if size <= LONGEST)
 
 
 def _kind(error: BaseException) -> str:

@@ -106,7 +106,7 @@ def train_here(job: Job, number: int, pairs: Sequence[Pair], reference: Mapping[
     with job.timed(number, "train", 0) as task:
 
         def told(step: StepMetrics) -> None:
-            task.total = step.steps
+            task.total, task.before = step.steps, step.step - task.done
             task.advance(1, f"loss {step.loss:.3f} margin {step.rewards_margins:+.3f}")
             job.metrics.log(number, "train", step.named(), step.step)
             if step.halvings:
