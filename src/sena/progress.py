@@ -73,7 +73,7 @@ class Task:
     @property
     def left(self) -> str:
         """How long the rest takes at this rate."""
-        return duration(max(0, self.total - self.before - self.done) / self.rate)
+        return duration(max(0, self.total - self.before - self.done) / self.rate) if self.done else "unknown"
 
     def told_to_log(self) -> bool:
         """Whether a log is due a line; if so, the next one is due later."""

@@ -100,6 +100,16 @@ def test_tars_are_read_where_they_lie(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.tar", "1.tar"]
 
 
+def test_refused_names_beyond_twenty_are_counted(tmp_path: Path) -> None:
+    names = [f"../{number:02d}.png" for number in range(25)]
+    tar(tmp_path / "t.tar", {"a.png": plain(1), **{name: plain(2) for name in names}})
+    (tmp_path / "l.jsonl").write_text("\n".join(json.dumps({"image": name}) for name in ["a.png", *names]))
+    for source in (TarSource("t", tmp_path / "t.tar"), ListedSource("l", tmp_path / "l.jsonl")):
+        told = list(source.unlisted())
+        assert len(told) == 21
+        assert (told[-1].path, told[-1].reason, told[-1].detail) == ("5 more", "refused", "as those before")
+
+
 def test_of_members_with_one_name_the_last_counts(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "t.tar", "w") as handle:
         for number in (1, 2):

@@ -86,8 +86,7 @@ def _recipe_and_folder(recipe: str | None, out: Path | None) -> tuple[str, Path]
     """An existing run folder brings its own recipe; without --out the folder is named after the recipe."""
     from sena import copies
 
-    kept = None if recipe or out is None else copies.fetch(out / "recipe.yaml")
-    if kept is not None and kept.is_file():
+    if out is not None and not recipe and (kept := copies.fetch(out / "recipe.yaml")).is_file():
         return str(kept), out
     name = recipe or "sena"
     return name, out or Path("runs") / Path(name).stem

@@ -14,14 +14,12 @@ from typing import Any
 from sena import stores
 from sena.errors import SenaError
 from sena.images.paths import Growing, Paths
-from sena.images.sources import MAX_BYTES, Skipped, is_below, is_text, read_below, real_folder
+from sena.images.sources import MAX_BYTES, LeftOut, Skipped, is_below, is_text, read_below, real_folder
 from sena.images.stored import StoredSource
 
 COLUMNS = ("image", "file_name", "path")
 """Where the picture's path is looked for, in this order."""
 METADATA = ("metadata.jsonl", "metadata.csv")
-SHOWN = 20
-"""Refused paths that are told one by one."""
 
 
 class ListedSource:
@@ -68,16 +66,16 @@ class ListedSource:
 
     def _scan(self) -> tuple[Paths, Sequence[Skipped]]:
         if self._found is None:
-            growing, refused = Growing(), []
+            growing, left_out = Growing(), LeftOut(self.name)
             for number, row in rows(self.file):
                 given = self._path(number, row)
                 path = self._relative(given)
                 if path:
                     growing.add(path)
-                elif len(refused) < SHOWN:
+                else:
                     reason = "outside its root" if is_text(given) else "name is not text"
-                    refused.append(Skipped(self.name, ascii(given), reason, f"{Path(self.file).name}, row {number}"))
-            self._found = growing.paths(), refused
+                    left_out.add(ascii(given), reason, f"{Path(self.file).name}, row {number}")
+            self._found = growing.paths(), left_out.all()
         return self._found
 
     def _path(self, number: int, row: dict[str, Any]) -> str:

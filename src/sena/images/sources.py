@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -34,6 +34,10 @@ class Source(Protocol):
         ...
 
 
+SHOWN = 20
+"""Refused names that are told one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A picture (or folder) that was passed over, and why. `reason` is one of a few fixed strings."""
@@ -42,6 +46,26 @@ class Skipped:
     path: str
     reason: str
     detail: str = ""
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """What a listing leaves out: the first `SHOWN` one by one, those beyond counted in a last line, since a hostile
+    list may hold millions."""
+
+    source: str
+    shown: list[Skipped] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, path: str, reason: str, detail: str = "") -> None:
+        self.count += 1
+        if self.count <= SHOWN:
+            self.shown.append(Skipped(self.source, path, reason, detail))
+
+    def all(self) -> list[Skipped]:
+        if self.count <= SHOWN:
+            return self.shown
+        return [*self.shown, Skipped(self.source, f"{self.count - SHOWN} more", "refused", "as those before")]
 
 
 @runtime_checkable

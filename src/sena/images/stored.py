@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from sena import stores
 from sena.errors import ImageError, SenaError
 from sena.images.paths import Growing, Paths
-from sena.images.sources import MAX_BYTES, SUFFIXES, Skipped, is_text
-
-SHOWN = 20
-"""Refused names that are told one by one."""
+from sena.images.sources import MAX_BYTES, SUFFIXES, LeftOut, Skipped, is_text
 
 
 class StoredSource:
@@ -61,14 +58,14 @@ class StoredSource:
 
     def _scan(self) -> tuple[Paths, Sequence[Skipped]]:
         if self._found is None:
-            growing, unlisted = Growing(), list[Skipped]()
+            growing, left_out = Growing(), LeftOut(self.name)
             for each in stores.listed(self.root):
                 reason = _refused(each.name)
-                if reason and len(unlisted) < SHOWN:
-                    unlisted.append(Skipped(self.name, ascii(each.name), reason))
-                elif not reason and _is_picture(each.name):
+                if reason:
+                    left_out.add(ascii(each.name), reason)
+                elif _is_picture(each.name):
                     growing.add(each.name)
-            self._found = growing.paths(), sorted(unlisted, key=lambda skipped: skipped.path)
+            self._found = growing.paths(), left_out.all()
         return self._found
 
 

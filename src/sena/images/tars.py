@@ -12,12 +12,10 @@ import numpy as np
 from sena import stores
 from sena.errors import ImageError, SenaError
 from sena.images.paths import Growing, Paths, last_of_equals
-from sena.images.sources import MAX_BYTES, SUFFIXES, Skipped, is_text
+from sena.images.sources import MAX_BYTES, SUFFIXES, LeftOut, Skipped, is_text
 
 ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 """Compressed tars, in which no place can be gone to."""
-SHOWN = 20
-"""Refused members that are told one by one."""
 BLOCK = 512
 
 
@@ -68,7 +66,7 @@ class TarSource:
     def _scan(self) -> tuple[Paths, np.ndarray, list[Skipped]]:
         """Sorted paths, for each its tar, offset and size [N, 3], and what was left out."""
         if self._index is None:
-            growing, places, unlisted = Growing(), _Rows(), []
+            growing, places, left_out = Growing(), _Rows(), LeftOut(self.name)
             for number, tar in enumerate(self.tars):
                 for member in _members(tar):
                     path = f"{PurePosixPath(tar).name}/{member.name}"
@@ -76,9 +74,10 @@ class TarSource:
                     if reason is None:
                         growing.add(path)
                         places.add(number, member.offset_data, member.size)
-                    elif reason and len(unlisted) < SHOWN:
-                        unlisted.append(Skipped(self.name, path if is_text(path) else ascii(path), reason))
-            self._index = (*_sorted(growing, places.array(), self.name, unlisted), unlisted)
+                    elif reason:
+                        left_out.add(path if is_text(path) else ascii(path), reason)
+            paths, where = _sorted(growing, places.array(), left_out)
+            self._index = paths, where, left_out.all()
         return self._index
 
 
@@ -163,7 +162,7 @@ def _refused(member: tarfile.TarInfo) -> str | None:
     return "outside its root" if path.is_absolute() or ".." in path.parts else None
 
 
-def _sorted(growing: Growing, places: np.ndarray, name: str, unlisted: list[Skipped]) -> tuple[Paths, np.ndarray]:
+def _sorted(growing: Growing, places: np.ndarray, left_out: LeftOut) -> tuple[Paths, np.ndarray]:
     """Paths in order with their places. Of members with one name the last counts, as when a tar is unpacked."""
     import pyarrow.compute as pc
 
@@ -174,6 +173,6 @@ def _sorted(growing: Growing, places: np.ndarray, name: str, unlisted: list[Skip
     if last is None:
         return Paths(column), places
     kept = last.to_numpy(zero_copy_only=False)
-    for place in np.flatnonzero(~kept)[:SHOWN]:
-        unlisted.append(Skipped(name, column[int(place)].as_py(), "already used", "the name comes again in its tar"))
+    for place in np.flatnonzero(~kept):
+        left_out.add(column[int(place)].as_py(), "already used", "the name comes again in its tar")
     return Paths(column.filter(last)), places[kept]

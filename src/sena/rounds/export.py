@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from sena import copies
 from sena.errors import ImageError, RunFolderError
 from sena.formats.write import Exported, write_pairs
 from sena.recipes import load as recipes
@@ -47,7 +48,10 @@ def _ready(run: RunFolder) -> dict[int, RoundFolder]:
     """The rounds whose pairs are complete."""
     ready = {each.number: each for each in run.rounds() if each.table("pairs").is_file() and each.funnel.is_file()}
     if not ready:
-        raise RunFolderError(f"{run.path} has no round whose pairs are complete: go on with it (sena evolve --out)")
+        where = copies.named(run.path)
+        raise RunFolderError(
+            f"{where} has no round whose pairs are complete: go on with it (sena evolve --out {where})"
+        )
     return ready
 
 
@@ -56,5 +60,5 @@ def _number(run: RunFolder, ready: Mapping[int, RoundFolder], number: int | None
         return max(ready)
     if number not in ready:
         known = ", ".join(str(each) for each in ready)
-        raise RunFolderError(f"{run.path} has no complete pairs of round {number}: give --round {known}")
+        raise RunFolderError(f"{copies.named(run.path)} has no complete pairs of round {number}: give --round {known}")
     return number

@@ -116,10 +116,11 @@ def _fill(place: Path, folder: RoundFolder, kind: Literal["merged", "adapter"]) 
 
 def _round(run: RunFolder, number: int | None) -> RoundFolder:
     ready = {each.number: each for each in run.rounds() if each.training.is_file()}
+    where = copies.named(run.path)
     if not ready:
-        raise RunFolderError(f"{run.path} has no trained round yet: go on with it (sena evolve --out {run.path})")
+        raise RunFolderError(f"{where} has no trained round yet: go on with it (sena evolve --out {where})")
     if number is None:
         return ready[max(ready)]
     if number not in ready:
-        raise RunFolderError(f"{run.path} has no model of round {number}: give --round {', '.join(map(str, ready))}")
+        raise RunFolderError(f"{where} has no model of round {number}: give --round {', '.join(map(str, ready))}")
     return ready[number]

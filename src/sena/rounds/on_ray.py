@@ -7,6 +7,7 @@ What ranks tell comes through a queue of Ray's, and from there to standard outpu
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _fit(order: dict[str, Any], count: int, on_gpu: bool) -> None:
+    from ray.exceptions import RayError
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.util.queue import Queue
@@ -75,7 +77,8 @@ def _fit(order: dict[str, Any], count: int, on_gpu: bool) -> None:
     try:
         trainer.fit()
     finally:
-        ear.put(None)
+        with contextlib.suppress(RayError):  # its own end would hide why training ended
+            ear.put(None)
         listener.join()
         shutil.rmtree(storage / NAME, ignore_errors=True)
 
