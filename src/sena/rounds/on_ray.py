@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import sys
 import threading
 from pathlib import Path
@@ -21,6 +20,7 @@ from sena.align.ranks import PATIENCE
 from sena.data.actors import cluster
 from sena.errors import SenaError
 from sena.rounds import launch, rank
+from sena.rounds.worker import take_place
 
 NAME = "ray"
 """Ray Train's own folder in the run folder, which holds nothing of ours and is removed at the end."""
@@ -86,19 +86,9 @@ def _fit(order: dict[str, Any], count: int, on_gpu: bool) -> None:
 def work(order: dict[str, Any]) -> None:
     """One rank, in a worker where Ray Train has formed the process group and set RANK and what belongs to it."""
     with rank.telling(order["ear"].put):
-        _demand_same(order)
+        take_place(order["version"], order["folder"])
         path, number, part = order["rank"]
         rank.work(path, number, part, order["ear"].put)
-
-
-def _demand_same(order: dict[str, Any]) -> None:
-    node = socket.gethostname()
-    if sena.__version__ != order["version"]:
-        raise SenaError(f"{node} has sena {sena.__version__}, this run {order['version']}: install the same everywhere")
-    try:
-        os.chdir(order["folder"])  # what the recipe names by relative paths is meant from there
-    except OSError as error:
-        raise SenaError(f"{node} has no folder {order['folder']}: start sena in one that every node sees") from error
 
 
 def _hand_on(ear: Any) -> None:

@@ -141,17 +141,22 @@ def _fetch(run: RunFolder, number: int) -> None:
         copies.fetch(path)
 
 
-def _demand_same(order: Order) -> None:
+def take_place(version: str, folder: str, needs_folder: bool = True) -> None:
+    """Go to the folder in which the command was typed, on whatever machine this is. Raises SenaError naming the machine
+    when it has another sena, or lacks a folder that is needed."""
     node = socket.gethostname()
-    if sena.__version__ != order["version"]:
-        raise SenaError(f"{node} has sena {sena.__version__}, this run {order['version']}: install the same everywhere")
+    if sena.__version__ != version:
+        raise SenaError(f"{node} has sena {sena.__version__}, this run {version}: install the same everywhere")
     try:
-        os.chdir(order["folder"])  # what the recipe names by relative paths is meant from there
+        os.chdir(folder)  # what the recipe names by relative paths is meant from there
     except OSError as error:
-        if not stores.is_address(order["run"]):
-            raise SenaError(
-                f"{node} has no folder {order['folder']}: start sena in one that every node sees"
-            ) from error
+        if needs_folder:
+            raise SenaError(f"{node} has no folder {folder}: start sena in one that every node sees") from error
+
+
+def _demand_same(order: Order) -> None:
+    take_place(order["version"], order["folder"], not stores.is_address(order["run"]))
+    node = socket.gethostname()
     for path, hashed in order["files"].items():
         here = copies.fetch(path)
         if not here.is_file():
