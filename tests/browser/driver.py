@@ -36,9 +36,24 @@ def find(driver: Any, selector: str) -> list[Any]:
 
 
 def wait(driver: Any, condition: Any, seconds: float = 90) -> Any:
+    """The first true value of `condition`; what the page draws anew while it is asked is asked again."""
+    from selenium.common.exceptions import StaleElementReferenceException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    return WebDriverWait(driver, seconds, poll_frequency=0.1).until(condition)
+    redrawn = [StaleElementReferenceException]
+    return WebDriverWait(driver, seconds, poll_frequency=0.1, ignored_exceptions=redrawn).until(condition)
+
+
+def press(driver: Any, selector: str, text: str = "") -> None:
+    """Click the first element of `selector` whose text starts so, as soon as the page has it."""
+
+    def pressed(d: Any) -> bool:
+        wanted = [each for each in find(d, selector) if each.text.startswith(text)]
+        if wanted:
+            wanted[0].click()
+        return bool(wanted)
+
+    wait(driver, pressed)
 
 
 def requested(driver: Any) -> list[str]:

@@ -15,7 +15,7 @@ from sena import files
 from sena.report.side_by_side import compare
 from sena.report.write import write_report
 from sena.runs.folder import RunFolder
-from tests.browser.driver import faults, find, requested, set_media, wait
+from tests.browser.driver import faults, find, press, requested, set_media, wait
 from tests.hostile.test_report import HOSTILE, UNSEEN
 from tests.report.make import LOOK, image, make_run, pairs, picture, row
 
@@ -53,10 +53,6 @@ def counted(driver: Any) -> str:
 
 def shown(driver: Any) -> list[str]:
     return [each.get_attribute("id").removeprefix("row-") for each in find(driver, "#list article")]
-
-
-def press(driver: Any, selector: str, text: str) -> None:
-    next(each for each in find(driver, selector) if each.text.startswith(text)).click()
 
 
 def type_keys(driver: Any, keys: str) -> None:

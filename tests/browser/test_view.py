@@ -13,8 +13,8 @@ import pytest
 
 from sena.runs.folder import RunFolder
 from sena.view import flags, server
-from tests.browser.driver import faults, find, free_port, requested, wait
-from tests.browser.test_report import counted, press, shown
+from tests.browser.driver import faults, find, free_port, press, requested, wait
+from tests.browser.test_report import counted, shown
 from tests.hostile.test_report import HOSTILE
 from tests.report.make import make_round
 from tests.view.make import WANTED, desk_of, referenced_run
@@ -81,7 +81,7 @@ def test_a_flag_is_set_kept_and_seen_again(page: Any, address: str, run: RunFold
     page.get(f"{address}#row-{WANTED.id}")
     page.refresh()
     wait(page, lambda d: find(d, "article.here"))
-    find(page, "article.here .flag")[0].click()
+    press(page, "article.here .flag")
     wait(page, lambda d: find(d, "article.here .flag")[0].get_attribute("aria-pressed") == "true")
     assert [json.loads(line)["id"] for line in flags.path_of(run).read_text().splitlines()] == [WANTED.id]
     press(page, ".facet button", "yes (1)")
@@ -90,14 +90,14 @@ def test_a_flag_is_set_kept_and_seen_again(page: Any, address: str, run: RunFold
     assert find(page, ".search a[download]")[0].text == "Flagged rows (JSONL)"
     page.refresh()
     wait(page, lambda d: find(d, "article.here"))
-    assert find(page, "article.here .flag")[0].get_attribute("aria-pressed") == "true"
+    wait(page, lambda d: find(d, "article.here .flag")[0].get_attribute("aria-pressed") == "true")
 
 
 def test_what_a_run_adds_meanwhile_is_offered(page: Any, run: RunFolder) -> None:
     find(page, "#words")[0].send_keys("knife")  # somebody who reads is not interrupted
     make_round(run, 3, shards_done=1)
     wait(page, lambda d: find(d, "#news")[0].is_displayed())
-    find(page, "#news a")[0].click()
+    press(page, "#news a")
     wait(page, lambda d: counted(d) == "25 of 25 rows")
 
 

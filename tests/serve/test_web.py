@@ -10,7 +10,7 @@ import pytest
 
 import sena
 from sena.serve import gallery, web
-from tests.browser.driver import find, free_port, open_browser, requested, wait
+from tests.browser.driver import find, free_port, open_browser, press, requested, wait
 from tests.serve.make import finished_run
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> **bold** \x1b[31mred"
@@ -41,9 +41,9 @@ def said(driver: Any) -> list[str]:
 def ask_first_example(driver: Any, address: str) -> None:
     driver.get(address)
     wait(driver, lambda d: find(d, "tr.tr-body") and find(d, "#ask"))
-    find(driver, "tr.tr-body")[0].click()
+    press(driver, "tr.tr-body")
     wait(driver, lambda d: find(d, "#picture img") and find(d, "#question textarea")[0].get_attribute("value"))
-    find(driver, "#ask")[0].click()
+    press(driver, "#ask")
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_a_file_that_is_no_picture_is_told(browser: Any, address: str, tmp_path:
     find(browser, "#picture input[type=file]")[0].send_keys(str(tmp_path / "bad.png"))
     wait(browser, lambda d: find(d, "#picture img"))
     find(browser, "#question textarea")[0].send_keys("What is this?")
-    find(browser, "#ask")[0].click()
+    press(browser, "#ask")
     wait(browser, lambda d: "cannot be used as a picture: damaged" in find(d, "body")[0].text)
     assert said(browser) == ["", "", ""]
 
