@@ -23,6 +23,7 @@ def page(found: dict[Cell, object], docs: Path) -> str:
     shutil.copy(ROOT / "docs" / "evidence.md", docs)
     made = {
         **summary(found),
+        "fixed": summary(found),
         "label_free": {},
         "settings": [],
         "alarms": dict.fromkeys(("set", "judged"), fired(FOUND)),
