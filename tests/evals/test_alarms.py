@@ -43,9 +43,9 @@ def test_length(words: float, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("yes_ratio", 0.31, ["yes_ratio"]),
-        ("yes_ratio", -0.31, ["yes_ratio"]),
-        ("yes_ratio", 0.29, []),
+        ("yes_ratio", 0.41, ["yes_ratio"]),
+        ("yes_ratio", -0.41, ["yes_ratio"]),
+        ("yes_ratio", 0.39, []),
         ("distinct_questions", -0.26, ["distinct_questions"]),
         ("distinct_questions", 0.9, []),
         ("duplicates", 0.26, ["duplicates"]),
@@ -59,9 +59,9 @@ def test_scores_without_labels(name: str, value: float, expected: list[str]) -> 
 
 
 def test_few_yes_or_no_answers_say_nothing() -> None:
-    assert names({"yes_ratio": {"n": 30.0}}, {"yes_ratio": change(-0.4, half=0.5)}) == []
-    assert names({"yes_ratio": {"n": 19.0}}, {"yes_ratio": change(-0.4)}) == []
-    assert names({"yes_ratio": {"n": 20.0}}, {"yes_ratio": change(-0.4)}) == ["yes_ratio"]
+    assert names({"yes_ratio": {"n": 30.0}}, {"yes_ratio": change(-0.5, half=0.5)}) == []
+    assert names({"yes_ratio": {"n": 19.0}}, {"yes_ratio": change(-0.5)}) == []
+    assert names({"yes_ratio": {"n": 20.0}}, {"yes_ratio": change(-0.5)}) == ["yes_ratio"]
 
 
 @pytest.mark.parametrize(

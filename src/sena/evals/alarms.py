@@ -35,7 +35,8 @@ class Training:
 
 LONGER, SHORTER = 1.25, 0.8
 """Words a description, as a multiple of the base's."""
-YES_MOVED = 0.3
+YES_MOVED = 0.4
+"""Healthy runs of the miniature unlearn a habit of yes, and move by up to .33."""
 YES_LEAST = 20
 """Yes/no answers that both models must have given before their shares say anything."""
 DIVERSITY_LOST = 0.25
