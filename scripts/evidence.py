@@ -8,7 +8,6 @@ the tables of docs/evidence.md (between its marks) and docs/pictures/evidence.pn
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +40,6 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=DOCS)
     parser.add_argument("--recipes", nargs="+", default=RECIPES)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--fixed-seeds", type=int, nargs="+", default=FIXED_SEEDS)
     parser.add_argument("--kept", action="store_true", help="run nothing, tell what is there")
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], dest="settings", help="for trials of this script only")
@@ -52,7 +50,7 @@ def main() -> None:
 
     table = cells(make_cells(options.recipes, options.seeds, options.bases, tuple(options.settings)))
     fixed = [each for each in options.recipes if Path(each).stem == FIXED]
-    compared = cells(make_cells(fixed, options.fixed_seeds, options.bases, tuple(options.settings)))
+    compared = cells(make_cells(fixed, FIXED_SEEDS, options.bases, tuple(options.settings)))
     tried = {
         half: fired.fired(cells(fired.alarm_cells(seeds, options.settings)))
         for half, seeds in (("set", fired.SET), ("judged", fired.JUDGED))
@@ -61,18 +59,10 @@ def main() -> None:
         **summary(table),
         "fixed": summary(compared),
         "alarms": tried,
-        "label_free": worth.worth(distinct(table)),
+        "label_free": worth.worth(table),
         "settings": options.settings,
     }
     write(made, options.docs)
-
-
-def distinct(found: Found) -> Found:
-    """Without runs that repeat another one figure by figure: a quirk that changes nothing is no evidence of its own."""
-    kept: dict[str, Cell] = {}
-    for cell, made in found.items():
-        kept.setdefault(json.dumps([cell.base, (made or {}).get("rounds", cell.name)], sort_keys=True), cell)
-    return {cell: found[cell] for cell in kept.values()}
 
 
 def write(made: dict[str, Any], docs: Path) -> None:

@@ -90,9 +90,12 @@ def write_candidate(name: str, out: Path) -> str:
 
 
 def joined(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Lists are joined, for all else the later one counts."""
-    both = {key: [*old[key], *new[key]] for key in old.keys() & new.keys() if isinstance(new[key], list)}
-    return {**old, **new, **{key: list(dict.fromkeys(values)) for key, values in both.items()}}
+    """Of filters what either adds and neither drops, for all else the later one counts."""
+    both = {**old, **new}
+    if "names" in old and "names" in new:
+        dropped = {name for name in USUAL if name not in old["names"] or name not in new["names"]}
+        both["names"] = [name for name in dict.fromkeys([*old["names"], *new["names"]]) if name not in dropped]
+    return both
 
 
 if __name__ == "__main__":

@@ -55,14 +55,6 @@ def test_what_was_not_run_is_said_to_be_so(tmp_path: Path) -> None:
     assert "](pictures/evidence.png)" not in text
 
 
-def test_a_run_that_repeats_another_counts_once_for_the_scores_without_labels() -> None:
-    played = {cell: made for cell, made in CELLS.items() if made and "rounds" in made}
-    same = {Cell("quirk:a", cell.base, cell.model, cell.seed): made for cell, made in played.items()}
-    assert played
-    assert script("evidence").distinct({**CELLS, **same}) == CELLS
-    assert script("evidence").distinct(dict.fromkeys(CELLS)) == dict.fromkeys(CELLS)
-
-
 def test_a_mark_that_is_gone_is_told() -> None:
     with pytest.raises(SystemExit, match="must hold <!-- base --> and <!-- /base --> once each"):
         script("evidence").filled("<!-- base -->", {"base": "x"})

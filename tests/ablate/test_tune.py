@@ -26,6 +26,7 @@ def script(name: str) -> ModuleType:
 
 
 TUNE = script("tune_plus")
+NINE = str(ROOT / "scripts" / "recipes" / "rounds-9.yaml")
 
 
 @pytest.mark.parametrize("name", TUNE.CANDIDATES)
@@ -42,6 +43,14 @@ def test_joined_candidates_have_all_changes_and_both_filters(tmp_path: Path) -> 
     recipe = in_miniature(TUNE.write_candidate("rounds-6+like-lengths+supported+strength-700", tmp_path), BASE, 100)
     assert (recipe.run.rounds, recipe.corruption.strength) == (6, 700)
     assert recipe.filters.names == (*TUNE.USUAL, "unlike_lengths", "unsupported")
+    for name in ("yes-no+supported", "supported+yes-no"):  # what one drops the other does not bring back
+        recipe = in_miniature(TUNE.write_candidate(name, tmp_path), BASE, 100)
+        assert recipe.filters.names == (*TUNE.YES_NO["names"], "unsupported")
+
+
+@pytest.mark.parametrize(("recipe", "candidate"), [("sena-plus", "own-slower-75"), (NINE, "rounds-9")])
+def test_what_was_found_is_what_is_compared(recipe: str, candidate: str, tmp_path: Path) -> None:
+    assert in_miniature(recipe, BASE, 0) == in_miniature(TUNE.write_candidate(candidate, tmp_path), BASE, 0)
 
 
 def test_an_unknown_candidate_is_told(tmp_path: Path) -> None:

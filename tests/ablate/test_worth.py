@@ -56,6 +56,14 @@ def test_runs_are_resampled_whole() -> None:
     assert (found["low"], found["high"]) == (pytest.approx(-1), pytest.approx(1))
 
 
+def test_a_run_that_repeats_another_counts_once() -> None:
+    cells = {Cell("sena", "1", "", seed): run((1.0 + seed, -0.1 * seed**2), (3.0, -0.3)) for seed in range(3)}
+    same = {Cell("quirk:a", "1", "", seed): cells[Cell("sena", "1", "", seed)] for seed in (0, 1)}
+    assert worth({**cells, **same}) == worth(cells)
+    other_base = {Cell("sena", "2", "", 0): cells[Cell("sena", "1", "", 0)]}
+    assert worth({**cells, **other_base}) != worth(cells)
+
+
 def test_the_table_holds_what_changed_and_says_over_how_many_points() -> None:
     cells = {Cell("sena", "1", "", seed): run((1.0 + seed, -0.1 - 0.1 * seed), (3.0, -0.3)) for seed in range(3)}
     found = worth({**cells, Cell("sena", "1", "", 3): None, Cell("sena", "1", "", 4): {"failed": "no pair"}})

@@ -90,7 +90,7 @@ def test_a_flag_is_set_kept_and_seen_again(page: Any, address: str, run: RunFold
     assert find(page, ".search a[download]")[0].text == "Flagged rows (JSONL)"
     page.refresh()
     wait(page, lambda d: find(d, "article.here"))
-    wait(page, lambda d: find(d, "article.here .flag")[0].get_attribute("aria-pressed") == "true")
+    assert find(page, "article.here .flag")[0].get_attribute("aria-pressed") == "true"
 
 
 def test_what_a_run_adds_meanwhile_is_offered(page: Any, run: RunFolder) -> None:

@@ -1,11 +1,13 @@
 """What the scores without labels are worth: how well their change follows the change of the truth, over all runs.
 
 A point is one round of one run, both changes counted from the base. Rounds of a run belong together, so runs are
-resampled, not points. P points.
+resampled, not points. P points. A quirk that changes nothing makes runs equal to another recipe's figure by figure:
+they are no evidence of their own, and count once.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +27,8 @@ def worth(found: Found) -> Worth:
 
     Left out are scores that never changed, and all of them below three runs.
     """
-    runs = [made["rounds"][1:] for made in found.values() if made is not None and "rounds" in made]
+    played = [(cell.base, made["rounds"]) for cell, made in found.items() if made is not None and "rounds" in made]
+    runs = [rounds[1:] for _, rounds in {json.dumps(each, sort_keys=True): each for each in played}.values()]
     runs = [rounds for rounds in runs if any(each["watched"].get("to_base") for each in rounds)]
     if len(runs) < LEAST:
         return {}
