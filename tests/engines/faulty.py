@@ -136,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(said("half")[:20], length=200)
             self._hang_up()
         elif fault == "delay":
-            time.sleep(1.0)
+            time.sleep(3.0)
             self._send(said("too late"))
         elif fault == "length":
             self._send(said(" cut ", "length"))

@@ -76,7 +76,7 @@ def test_every_fault_is_tried_again_and_counted(vlm: VLM) -> None:
     """Each kind once, so a request needs at most as many tries as there are kinds."""
     faults = [*WRONG, "drop", "truncate", "delay", "500", "503 0.01"]
     with faulty(Faulty(lambda body, number: faults[number - 1] if number <= len(faults) else "")) as server:
-        asking = engine(vlm, server, timeout=0.5, retries=len(faults))
+        asking = engine(vlm, server, timeout=1.5, retries=len(faults))
         replies = asking.generate(asked(8), open_image)
     assert [reply.text for reply in replies] == [f"question {n} - seen" for n in range(8)]
     assert len(server.bodies) == 8 + len(faults)
@@ -113,7 +113,7 @@ def test_a_server_that_limits_for_ever_is_given_up(vlm: VLM) -> None:
         faulty(Faulty(lambda body, number: "429 0.05")) as server,
         pytest.raises(SenaError, match=r"no usable answer in \d+ tries .*rate limit \(HTTP 429\)"),
     ):
-        engine(vlm, server, timeout=0.3, retries=0).generate(asked(1), open_image)
+        engine(vlm, server, timeout=1.0, retries=0).generate(asked(1), open_image)
     assert len(server.bodies) > 2
 
 

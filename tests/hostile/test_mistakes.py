@@ -182,12 +182,12 @@ def test_ctrl_c_stops_with_130_and_the_run_goes_on(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job's children ignore it
     )
     shard = tmp_path / "run/round-1/shards/00000/manifest.json"
-    for _ in range(6000):
+    for _ in range(30_000):  # a busy machine takes its time
         if shard.exists() or process.poll() is not None:
             break
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Stopped. What was done is kept: type the same command to go on." in errors
     assert "Traceback" not in errors
