@@ -141,7 +141,7 @@ def measure(bench: Bench, extent: Extent) -> dict[str, Any]:
         "matmul_by_size": products_a_second,
         "copy_bytes_per_second": moved,
         "passes": {each.name: rated(each, vlm.dtype.itemsize, limit, moved) for each in (learned, *rows)},
-        "checkpointing": bool(vlm.model.is_gradient_checkpointing),
+        "checkpointing": any(getattr(part, "gradient_checkpointing", False) for part in vlm.model.modules()),
         "parameters": sum(each.numel() for each in vlm.model.parameters()),
         "dtype": str(vlm.dtype).removeprefix("torch."),
         "clock": passes.told(),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from sena.align import modes, plain, reference, selftest, trainer, tree_forward
+from sena.align import modes, plain, reference, selftest, trainer, tree_forward, tree_mask
 from sena.align.config import AlignSettings
 from sena.align.metrics import StepMetrics
 from sena.align.plain import Encoded, Forward, LogProbs
@@ -87,12 +87,15 @@ def encoded(vlm: VLM, drawn: list[list[tuple[list[int], list[int], list[int]]]])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(drawn=images, shuffle=some.randoms(use_true_random=False))
-def test_random_trees(model: VLM, drawn: list, shuffle) -> None:  # type: ignore[no-untyped-def,type-arg]
-    """One-token answers, one pair, many prompts, equal prompts, chosen equal to rejected, images in any order."""
+@given(drawn=images, shuffle=some.randoms(use_true_random=False), block=some.sampled_from([7, 24, tree_mask.BLOCK]))
+def test_random_trees(model: VLM, drawn: list, shuffle, block: int) -> None:  # type: ignore[no-untyped-def,type-arg]
+    """One-token answers, one pair, many prompts, equal prompts, chosen equal to rejected, images in any order, and
+    attention by few queries at a time or by all."""
     pairs = encoded(model, drawn)
     shuffle.shuffle(pairs)
-    compare(measure(model, pairs, TREES), measure(model, pairs, plain.log_probabilities))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree_mask, "BLOCK", block)
+        compare(measure(model, pairs, TREES), measure(model, pairs, plain.log_probabilities))
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -116,12 +119,36 @@ def test_eager_attention(tiny: VLM) -> None:
     compare(measure(tiny, pairs, TREES), measure(tiny, pairs, plain.log_probabilities))
 
 
+@pytest.mark.parametrize("block", [16, tree_mask.BLOCK])
 @pytest.mark.parametrize("name", families.FAMILIES)
-def test_families(name: str) -> None:
+def test_families(name: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Grouped heads, positions of three axes, features added inside the language model; the self-test agrees."""
+    monkeypatch.setattr(tree_mask, "BLOCK", block)
     vlm, pairs = families.make(name)
     compare(measure(vlm, pairs, TREES), measure(vlm, pairs, plain.log_probabilities))
     assert selftest.find_fault(vlm, pairs, TREES) == ""
+
+
+@pytest.mark.parametrize("name", families.FAMILIES)
+def test_every_layer_goes_by_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mask arrives as the kind that it is, also where activation checkpointing computes a layer again."""
+    attend, lengths = tree_mask._attend, list[int]()
+
+    def noted(query: torch.Tensor, *given: torch.Tensor, **settings: Any) -> torch.Tensor:
+        lengths.append(query.shape[-2])
+        return attend(query, *given, **settings)
+
+    monkeypatch.setattr(tree_mask, "BLOCK", 16)
+    monkeypatch.setattr(tree_mask, "_attend", noted)
+    vlm, pairs = families.make(name)
+    layers = vlm.model.config.get_text_config().num_hidden_layers
+    modes.prepare_full(vlm)
+    kept = measure(vlm, pairs, TREES)
+    assert len(lengths) == layers
+    assert min(lengths) > 16
+    modes.set_training(vlm, checkpointing=True)
+    compare(measure(vlm, pairs, TREES), kept)
+    assert len(lengths) == 3 * layers
 
 
 @pytest.mark.parametrize("lora", [False, True])

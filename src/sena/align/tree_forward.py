@@ -1,7 +1,7 @@
 """The image tree as a forward: what an image's answers share goes through the model once. Equal to the plain batch.
 
 A dense mask through fused attention is exact whatever the kernel, runs on CPU and GPU, and costs little at the length
-of one tree; so trees are the rows of a batch rather than packed into one long row.
+of one tree (`tree_mask.py` halves it on a CPU); so trees are the rows of a batch rather than packed into a long one.
 
 Legend: B trees, T tokens of the longest tree (padded), A answers, U places that predict anything, N answer tokens of
 all answers, V vocabulary, X axes of a family's positions.
@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from sena.align import forest, work
 from sena.align.plain import Encoded, Forward, LogProbs
+from sena.align.tree_mask import TreeMask
 from sena.errors import ModelError
 from sena.models import encode, positions
 from sena.models.vlm import VLM
@@ -109,8 +110,8 @@ def attention_mask(sees: torch.Tensor, attention: str, dtype: torch.dtype) -> to
 
     Raises ModelError for an attention that would misread it in silence.
     """
-    if attention == "sdpa":
-        return sees[:, None]
+    if attention == "sdpa":  # by blocks where that is measured to be faster, which no GPU was asked yet
+        return sees[:, None].as_subclass(TreeMask) if sees.device.type == "cpu" else sees[:, None]
     if attention == "eager":  # adds its mask to the scores, so a boolean one would let everything through
         hidden = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
         return hidden.masked_fill(~sees, torch.finfo(dtype).min)[:, None]
