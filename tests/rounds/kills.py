@@ -16,23 +16,26 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+SENA = ("-c", "from sena.cli import main; main()")
 DEMO = ("evolve", "demo", "--set", "engine.threads=1")
 
 
-def command(arguments: Sequence[str], out: Path) -> list[str]:
-    return [sys.executable, "-c", "from sena.cli import main; main()", *arguments, "--out", str(out)]
+def command(arguments: Sequence[str], out: Path, program: Sequence[str] = SENA) -> list[str]:
+    return [sys.executable, *program, *arguments, "--out", str(out)]
 
 
-def finish(arguments: Sequence[str], out: Path) -> str:
+def finish(arguments: Sequence[str], out: Path, program: Sequence[str] = SENA) -> str:
     """Run to the end; what was printed. Raises AssertionError with the output when the program fails."""
-    done = subprocess.run(command(arguments, out), capture_output=True, text=True, check=False)
+    done = subprocess.run(command(arguments, out, program), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def kill_when(arguments: Sequence[str], out: Path, moment: Callable[[Path], bool]) -> bool:
+def kill_when(
+    arguments: Sequence[str], out: Path, moment: Callable[[Path], bool], program: Sequence[str] = SENA
+) -> bool:
     """Start the run and SIGKILL it as soon as `moment` is seen. False when it was over before."""
-    process = subprocess.Popen(command(arguments, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command(arguments, out, program), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while process.poll() is None:
             if moment(out):
