@@ -180,7 +180,8 @@ def _driver() -> dict[str, Callable[..., Any]]:
     properties = SimpleNamespace(total_memory=80 * 2**30, major=9, minor=0, name=NAME, multi_processor_count=132)
     said: dict[str, Any] = {
         **{"is_available": True, "is_initialized": True, "is_bf16_supported": True, "device_count": 1},
-        **{"current_device": 0, "get_device_name": NAME, "get_device_capability": (9, 0)},
+        **{"is_current_stream_capturing": False, "current_device": 0},
+        **{"get_device_name": NAME, "get_device_capability": (9, 0)},
         **{"get_device_properties": properties, "mem_get_info": (70 * 2**30, 80 * 2**30)},
         **dict.fromkeys(["memory_allocated", "memory_reserved", "max_memory_allocated"], 2**30),
         **dict.fromkeys(["_lazy_init", "synchronize", "empty_cache", "set_device", "reset_peak_memory_stats"]),
