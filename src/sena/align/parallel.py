@@ -220,7 +220,7 @@ def _wrap(model: Any, ranks: Ranks, kept: set[torch.nn.Parameter]) -> None:
         fully_shard(unit, mesh=mesh, mp_policy=precision, ignored_params=kept)
         unit.set_gradient_divide_factor(1.0)
         unit.set_force_sum_reduction_for_comms(True)
-    if hasattr(model, "set_reduce_scatter_unused_params"):  # before torch 2.13 a weight that no rank used has no gradient
+    if hasattr(model, "set_reduce_scatter_unused_params"):  # from torch 2.13 on; all ranks use the same weights anyway
         model.set_reduce_scatter_unused_params(True)
 
 
