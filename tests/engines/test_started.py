@@ -42,7 +42,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(pids: list[int], seconds: float = 60) -> bool:
+def gone(pids: list[int], seconds: float = 10) -> bool:
     end = time.monotonic() + seconds
     while any(alive(pid) for pid in pids) and time.monotonic() < end:
         time.sleep(0.02)
@@ -59,14 +59,14 @@ def test_it_is_ready_inside_and_gone_outside(tmp_path: Path) -> None:
         assert started.answers(asked)
         assert all(alive(pid) for pid in pids(tmp_path))
     assert not started.answers(asked)
-    assert gone(pids(tmp_path))
+    assert gone(pids(tmp_path), 1)
     assert (tmp_path / "log").read_text().startswith(f"model /some/model port {started.port(asked)}\n")
 
 
 def test_it_is_gone_after_a_failure(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), started.started(config(tmp_path), "m", tmp_path / "log"):
         raise ZeroDivisionError
-    assert gone(pids(tmp_path))
+    assert gone(pids(tmp_path), 1)
 
 
 def test_it_does_not_outlive_sena(tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
             time.sleep(0.02)
         assert held.stdin is not None
         held.stdin.close()
-        assert held.wait(60) == 128 + signal.SIGKILL
-    assert gone(pids(tmp_path))
+        assert held.wait(10) == 128 + signal.SIGKILL
+    assert gone(pids(tmp_path), 1)
 
 
 def test_what_may_be_wrong_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@
 
 Numbers are the CPU's. What a real one would refuse is refused here as well: a CPU tensor among its own (scalars and the
 few operations that may mix apart), `numpy()` without `cpu()`, a CPU generator. That code runs here says nothing of
-kernels, precision, speed or memory. It holds in the thread that entered it alone.
+kernels, precision, speed or memory. It holds in the thread that entered it alone, and in a backward pass it takes all
+that is made from nothing for its own: what is computed anew there was seen in the forward pass.
 """
 
 from __future__ import annotations

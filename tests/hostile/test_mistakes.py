@@ -187,7 +187,7 @@ def test_ctrl_c_stops_with_130_and_the_run_goes_on(tmp_path: Path) -> None:
             break
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Stopped. What was done is kept: type the same command to go on." in errors
     assert "Traceback" not in errors

@@ -136,7 +136,7 @@ trainer.train(vlm, preferences(vlm, place / "reference"), settings(epochs=3, sav
 def test_killed_while_a_checkpoint_is_written(tiny_folder: Path, tmp_path: Path) -> None:
     """SIGKILL when step 4's tensors are there and its manifest is not: step 2 is gone on from, to the same bits."""
     arguments = [sys.executable, "-c", KILLED_BETWEEN_TENSORS_AND_MANIFEST, str(tiny_folder), str(tmp_path)]
-    ended = subprocess.run(arguments, cwd=Path(__file__).parents[2], capture_output=True, timeout=300, check=False)
+    ended = subprocess.run(arguments, cwd=Path(__file__).parents[2], capture_output=True, timeout=120, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     assert (tmp_path / "checkpoints" / "step-000004" / "tensors.safetensors").exists()
     chosen, vlm = settings(epochs=3, save_every=2), fresh(tiny_folder)

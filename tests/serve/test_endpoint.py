@@ -58,7 +58,7 @@ def server(run: Path, tmp_path: Path) -> Iterator[int]:
             yield port
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(120)
+            process.wait(30)
     with socket.socket() as probe:  # nothing is left behind
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 

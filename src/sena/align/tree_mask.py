@@ -37,7 +37,7 @@ class TreeMask(torch.Tensor):
 def _attend(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask: torch.Tensor, **settings: Any
 ) -> torch.Tensor:
-    """As `scaled_dot_product_attention`; all but the mask are [B, heads, T, D], of keys and values perhaps more T."""
+    """`scaled_dot_product_attention`: queries [B, heads, T, D], keys and values as many or, with kept ones, more."""
     attend, mask = functional.scaled_dot_product_attention, attn_mask.as_subclass(torch.Tensor)
     length = query.shape[-2]
     if length <= BLOCK or key.shape[-2] != length:  # queries that continue kept keys do not stand at their places
